@@ -1,0 +1,2 @@
+//! A small HTTP application to roll out.
+fn main() {}

@@ -1,0 +1,138 @@
+//! Checks as people write them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::backend::Signal;
+
+/// A check: `error_rate < 1%`, `p95_latency < 500ms`, `success_rate > 95%`,
+/// `latency_p95_canary < 1.2x stable`, `p95_latency <= 2x baseline`, `no_critical_alerts`, or a query
+/// that the user defined against a number.
+///
+/// Prints the way it was written; parsing what is printed gives the same check.
+///
+/// # Example
+/// ```
+/// # use lifecycle_core::analysis::Check;
+/// let check: Check = "latency_p95_canary < 1.2x stable".parse().unwrap();
+/// assert_eq!(check.to_string(), "latency_p95_canary < 1.2x stable");
+/// assert!("error_rate < 5 minutes".parse::<Check>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub struct Check {
+    /// What is measured of the canary.
+    pub metric: Metric,
+    /// How it must compare.
+    pub comparison: Comparison,
+    /// With what.
+    pub bound: Bound,
+    text: Arc<str>,
+}
+
+/// What a check measures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Failed requests over all requests, 0 to 1.
+    ErrorRate,
+    /// One minus the error rate.
+    SuccessRate,
+    /// A quantile of the request duration in seconds; per mille, 950 is p95.
+    Latency(u32),
+    /// How many critical alerts fire.
+    CriticalAlerts,
+    /// A query that the user defined, in its own unit.
+    Named(Arc<str>),
+}
+
+/// How a measurement must compare with its bound to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Comparison {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+/// What a measurement is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// A number in the metric's unit.
+    Value(f64),
+    /// This many times what stable measures now (or measured last, when it has no traffic).
+    Stable(f64),
+    /// This many times what stable measured just before the switch.
+    Baseline(f64),
+}
+
+/// Why a check cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text:?} at character {at}: {problem}")]
+#[non_exhaustive]
+pub struct CheckError {
+    /// What was written.
+    pub text: String,
+    /// Where the problem is, counted from 1.
+    pub at: usize,
+    /// What is wrong and what is accepted.
+    pub problem: String,
+}
+
+impl Metric {
+    /// What a health source is asked for it.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        match self {
+            Self::ErrorRate | Self::SuccessRate => Signal::Requests,
+            Self::Latency(_) => Signal::Latency,
+            Self::CriticalAlerts => Signal::CriticalAlerts,
+            Self::Named(name) => Signal::Named(Arc::clone(name)),
+        }
+    }
+}
+
+impl Check {
+    /// The check as it was written.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Check> for String {
+    fn from(check: Check) -> Self {
+        check.text.to_string()
+    }
+}
+
+impl TryFrom<String> for Check {
+    type Error = CheckError;
+    fn try_from(text: String) -> Result<Self, CheckError> {
+        text.parse()
+    }
+}
+
+impl FromStr for Check {
+    type Err = CheckError;
+    fn from_str(text: &str) -> Result<Self, CheckError> {
+        Err(CheckError { text: text.to_owned(), at: 1, problem: "not built yet".to_owned() })
+    }
+}

@@ -1,0 +1,158 @@
+//! Measurements for analysis.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::BackendResult;
+use crate::time::Millis;
+use crate::version::Revision;
+
+/// Answers questions about the health of a revision.
+///
+/// # Contract
+/// - One answer per query, in the order of the queries.
+/// - An answer covers the trailing `window` and nothing older: counts are the increase of true
+///   counters over it, corrected for resets. A window that the source only knows in part is
+///   answered for the part it knows.
+/// - No traffic is [`Reading::Counts`] with zero requests; no series at all is
+///   [`Reading::NoData`]. Neither is ever dressed up as a value of 0.
+/// - A source that is down answers `Err` for each query; it never makes an answer up.
+#[async_trait]
+pub trait HealthSource: Send + Sync + Debug {
+    /// Measures all of these at once.
+    async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>>;
+
+    /// Does this source know the named query? Asked when a plan is accepted.
+    fn knows(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Signal {
+    /// Requests and failed requests: [`Reading::Counts`].
+    Requests,
+    /// The distribution of request durations: [`Reading::Histogram`].
+    Latency,
+    /// Critical alerts that fire for this revision: [`Reading::Scalar`], their number.
+    CriticalAlerts,
+    /// A query that the user defined: [`Reading::Scalar`].
+    Named(Arc<str>),
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct HealthQuery {
+    /// What is measured.
+    pub signal: Signal,
+    /// Of which revision.
+    pub revision: Revision,
+    /// Over which trailing span of time.
+    pub window: Millis,
+}
+
+impl HealthQuery {
+    /// This signal of this revision over this trailing window.
+    #[must_use]
+    pub const fn new(signal: Signal, revision: Revision, window: Millis) -> Self {
+        Self { signal, revision, window }
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// There is no such series: neither good nor bad.
+    NoData,
+    /// Requests in the window, and how many of them failed.
+    Counts {
+        /// All requests.
+        requests: u64,
+        /// Of these, failed ones.
+        failed: u64,
+    },
+    /// Durations of the requests in the window.
+    Histogram(Histogram),
+    /// A number; NaN and infinities are allowed here and become a state of their own in the judge.
+    Scalar(f64),
+}
+
+/// Counts of durations by bucket, not cumulative.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Histogram {
+    /// Upper bounds of the finite buckets in microseconds, rising.
+    pub bounds_us: Arc<[u64]>,
+    /// Requests per bucket: one more than there are bounds, the last holds what is slower than
+    /// every bound.
+    pub counts: Vec<u64>,
+}
+
+impl Histogram {
+    /// A histogram with these bounds and counts.
+    #[must_use]
+    pub const fn new(bounds_us: Arc<[u64]>, counts: Vec<u64>) -> Self {
+        Self { bounds_us, counts }
+    }
+
+    /// All requests.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The quantile `per_mille / 1000` in microseconds, linear within its bucket (the rule of
+    /// Prometheus' `histogram_quantile`; what is slower than every bound counts as the last bound).
+    /// `None` when there are no requests.
+    #[must_use]
+    pub fn quantile_us(&self, per_mille: u32) -> Option<u64> {
+        let total = self.total();
+        if total == 0 || self.counts.len() != self.bounds_us.len() + 1 {
+            return None;
+        }
+        // rank in thousandths of a request keeps this in integers
+        let rank = u128::from(total) * u128::from(per_mille);
+        let mut below: u128 = 0;
+        for (i, &count) in self.counts.iter().enumerate() {
+            let upto = below + u128::from(count) * 1000;
+            if upto >= rank && count > 0 {
+                let Some(&upper) = self.bounds_us.get(i) else { break };
+                let lower = if i == 0 { 0 } else { self.bounds_us[i - 1] };
+                let inside = u128::from(upper - lower) * (rank - below) / (u128::from(count) * 1000);
+                return Some(lower + u64::try_from(inside).unwrap_or(upper - lower));
+            }
+            below = upto;
+        }
+        self.bounds_us.last().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_linear_within_its_bucket() {
+        let h = Histogram::new(vec![100, 200, 400].into(), vec![50, 40, 10, 0]);
+        assert_eq!(h.quantile_us(500), Some(100));
+        assert_eq!(h.quantile_us(950), Some(300));
+        assert_eq!(h.quantile_us(1000), Some(400));
+    }
+
+    #[test]
+    fn slower_than_every_bound_counts_as_the_last_bound() {
+        assert_eq!(Histogram::new(vec![100, 200].into(), vec![1, 0, 9]).quantile_us(950), Some(200));
+    }
+
+    #[test]
+    fn no_requests_have_no_quantile() {
+        assert_eq!(Histogram::new(vec![100].into(), vec![0, 0]).quantile_us(950), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! The tick driver: observe, step, save, apply, once.
+//!
+//! The driver sleeps nowhere and spawns nothing. The caller waits until [`Tick::wake_at`] or an
+//! event, then ticks again. A Kubernetes controller turns `wake_at` into a requeue, the CLI sleeps,
+//! the testkit jumps its virtual clock there.
+
+mod refuse;
+
+use std::sync::Arc;
+
+pub use refuse::Refused;
+
+use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, Record, StoreVersion};
+use crate::machine::{
+    self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
+};
+use crate::plan::Plan;
+use crate::report::Status;
+use crate::time::Timestamp;
+
+/// What the newest spec asks for, and the plan that its strategy made of it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The plan for the next rollout.
+    pub plan: Arc<Plan>,
+    /// What shall run.
+    pub desired: Desired,
+}
+
+impl Target {
+    /// This plan for these wishes.
+    #[must_use]
+    pub const fn new(plan: Arc<Plan>, desired: Desired) -> Self {
+        Self { plan, desired }
+    }
+}
+
+/// What one tick did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tick {
+    /// Decisions, for people.
+    pub events: Vec<Event>,
+    /// When to tick again at the latest, `None` when only an event can change anything.
+    pub wake_at: Option<Timestamp>,
+    /// What people watch.
+    pub status: Status,
+    /// Calls that failed. The machine knows and repeats what is needed.
+    pub errors: Vec<BackendError>,
+    /// What the decision was based on.
+    pub observation: Observation,
+    /// The wishes that were sent, in this order.
+    pub actions: Vec<Action>,
+}
+
+/// Drives one rollout target. Holds no truth: everything that must survive a crash is in the store.
+#[derive(Debug)]
+pub struct Driver {
+    backends: Backends,
+    target: Target,
+    held: Option<Held>,
+    commands: Vec<Command>,
+    outcomes: Vec<EffectOutcome>,
+}
+
+#[derive(Debug)]
+struct Held {
+    record: Record,
+    version: Option<StoreVersion>,
+}
+
+impl Driver {
+    /// A driver for this target.
+    ///
+    /// # Errors
+    /// When the plan needs what the backends cannot do; nothing has moved then.
+    pub fn new(target: Target, backends: Backends) -> Result<Self, Refused> {
+        refuse::check(&target.plan, &backends)?;
+        Ok(Self { backends, target, held: None, commands: Vec::new(), outcomes: Vec::new() })
+    }
+
+    /// Takes a newer spec. Another version, template or configuration supersedes the rollout that is
+    /// on its way; a changed number of replicas and `paused` are followed at once; every other edit
+    /// waits for the next rollout.
+    ///
+    /// # Errors
+    /// When the plan needs what the backends cannot do; the target before stays.
+    pub fn set_target(&mut self, target: Target) -> Result<(), Refused> {
+        refuse::check(&target.plan, &self.backends)?;
+        self.target = target;
+        Ok(())
+    }
+
+    /// Gives a command, carried out by the next tick whose state could be saved.
+    pub fn command(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// The state as of the last tick.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.held.as_ref().map(|held| &held.record.state)
+    }
+
+    /// The plan that the rollout is on, or the newest one when none is on its way.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        match &self.held {
+            Some(Held { record: Record { state, plan: Some(plan) }, .. }) if state.is_active() => plan,
+            _ => &self.target.plan,
+        }
+    }
+
+    /// Observes, steps, saves and applies, once.
+    ///
+    /// # Errors
+    /// When the state could not be loaded or saved: nothing was applied. On
+    /// [`ErrorKind::Conflict`] somebody else drives this target too; the next tick loads their state.
+    pub async fn tick(&mut self, now: Timestamp) -> Result<Tick, BackendError> {
+        let mut held = match self.held.take() {
+            Some(held) => held,
+            None => self.load().await?,
+        };
+        let plan = self.plan_for(&held.record);
+        let mut errors = Vec::new();
+        let observation = self.observe(&plan, &held.record.state, now, &mut errors).await;
+        let transition = machine::step(&plan, &held.record.state, now, &observation);
+
+        if transition.save {
+            let record = Record::new(transition.state.clone(), Some(plan));
+            // Held is given back only after a save: a tick that is cut off here loads again.
+            let version = self.backends.store.save(&record, held.version.clone()).await?;
+            held = Held { record, version: Some(version) };
+            self.commands.clear();
+            self.outcomes.clear();
+        } else {
+            held.record.state = transition.state.clone();
+        }
+        let state_plan = Arc::clone(held.record.plan.as_ref().unwrap_or(&self.target.plan));
+        let status = Status::of(&state_plan, &held.record.state, &observation.route);
+        self.held = Some(held);
+        for action in &transition.actions {
+            if let Err(error) = self.apply(action).await {
+                errors.push(error);
+            }
+        }
+        let machine::Transition { events, wake_at, actions, .. } = transition;
+        Ok(Tick { events, wake_at, status, errors, observation, actions })
+    }
+
+    async fn load(&self) -> Result<Held, BackendError> {
+        Ok(match self.backends.store.load().await? {
+            Some(stored) => Held { record: stored.record, version: Some(stored.version) },
+            None => Held { record: Record::default(), version: None },
+        })
+    }
+
+    /// A rollout keeps the plan it started with; the next one takes the newest.
+    fn plan_for(&self, record: &Record) -> Arc<Plan> {
+        match &record.plan {
+            Some(plan) if record.state.is_active() => Arc::clone(plan),
+            _ => Arc::clone(&self.target.plan),
+        }
+    }
+
+    async fn observe(
+        &self,
+        plan: &Plan,
+        state: &State,
+        now: Timestamp,
+        errors: &mut Vec<BackendError>,
+    ) -> Observation {
+        let groups = match self.backends.workload.observe().await {
+            Ok(groups) => Some(groups),
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
+        let route = match &self.backends.router {
+            None => RouteSeen::NoRouter,
+            Some(router) => match router.observe().await {
+                Ok(status) => RouteSeen::At(status),
+                Err(error) => {
+                    errors.push(error);
+                    RouteSeen::Unknown
+                }
+            },
+        };
+        Observation {
+            desired: Some(self.target.desired.clone()),
+            groups,
+            route,
+            health: self.look(plan, state, now, errors).await,
+            effects: self.outcomes.clone(),
+            commands: self.commands.clone(),
+        }
+    }
+
+    async fn look(
+        &self,
+        plan: &Plan,
+        state: &State,
+        now: Timestamp,
+        errors: &mut Vec<BackendError>,
+    ) -> Vec<Measured> {
+        let wanted = machine::queries(plan, state, now);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let Some(health) = &self.backends.health else { return Vec::new() };
+        let queries: Vec<HealthQuery> = wanted.iter().map(|(_, query)| query.clone()).collect();
+        let answers = health.measure(&queries).await;
+        let mut answers = answers.into_iter();
+        wanted
+            .into_iter()
+            .map(|(arm, query)| {
+                let reading = answers.next().unwrap_or_else(|| {
+                    Err(BackendError::new("health", "measure", ErrorKind::Invalid, "fewer answers than queries"))
+                });
+                let reading = reading.map_err(|error| {
+                    let text = error.to_string();
+                    errors.push(error);
+                    text
+                });
+                Measured::new(query.signal, arm, reading)
+            })
+            .collect()
+    }
+
+    async fn apply(&mut self, action: &Action) -> Result<(), BackendError> {
+        match action {
+            Action::Scale(wish) => self.backends.workload.scale(wish).await,
+            Action::Route(wish) => match &self.backends.router {
+                Some(router) => router.set(wish).await,
+                None => Ok(()),
+            },
+            Action::RunHook(call) => {
+                if let Some(hooks) = &self.backends.hooks {
+                    let outcome = hooks.run(call).await?;
+                    self.outcomes.push(EffectOutcome::Hook(call.key.clone(), outcome));
+                }
+                Ok(())
+            }
+            Action::Notify(alert) => {
+                if let Some(notifier) = &self.backends.notifier {
+                    notifier.notify(alert).await?;
+                }
+                self.outcomes.push(EffectOutcome::Alerted(alert.key.clone()));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a plan needs, held against what the backends can do, before anything moves.
+
+use thiserror::Error;
+
+use crate::backend::{Backends, Signal, Splitting};
+use crate::plan::{Mode, Plan};
+
+/// The plan needs what the backends cannot do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{need}, and {lack}")]
+#[non_exhaustive]
+pub struct Refused {
+    /// What the plan needs.
+    pub need: String,
+    /// What is missing, and what would do.
+    pub lack: String,
+}
+
+fn refused<T>(need: impl Into<String>, lack: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { need: need.into(), lack: lack.into() })
+}
+
+pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
+    let strategy = plan.strategy();
+    if !backends.workload.capabilities().side_by_side && plan.mode() != Mode::Exclusive {
+        return refused(
+            format!("strategy {strategy} runs old and new replicas side by side"),
+            "this workload cannot; use recreate",
+        );
+    }
+    if let Mode::Routed { .. } = plan.mode() {
+        let Some(router) = &backends.router else {
+            return refused(format!("strategy {strategy} splits traffic with a router"), "there is none");
+        };
+        let partial = plan.steps().iter().find(|hold| !matches!(hold.weight.get(), 0 | 100));
+        if let (Splitting::Switch, Some(hold)) = (router.capabilities().splitting, partial) {
+            return refused(
+                format!("strategy {strategy} has a step with a weight of {}", hold.weight),
+                "this router only switches between 0% and 100%",
+            );
+        }
+    }
+    let checks = &plan.analysis().checks;
+    if let (Some(check), None) = (checks.first(), &backends.health) {
+        return refused(format!("the check {check:?} measures", check = check.to_string()), "there is no health source");
+    }
+    for check in checks {
+        if let (Signal::Named(name), Some(health)) = (check.metric.signal(), &backends.health)
+            && !health.knows(&name)
+        {
+            return refused(format!("the check {:?} asks for {name}", check.to_string()), "the health source knows no such query");
+        }
+    }
+    match (plan.hooks().first(), &backends.hooks) {
+        (Some(hook), None) => refused(format!("the {} hook {} has to be called", hook.on, hook.url), "nothing here runs hooks"),
+        _ => Ok(()),
+    }
+}

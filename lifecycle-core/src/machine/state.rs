@@ -1,0 +1,347 @@
+//! The state of one rollout target: small, comparable, serialisable. A crash anywhere is a reload.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{BackReason, PauseCause};
+use crate::analysis::CheckState;
+use crate::backend::{Alert, EffectKey, Token};
+use crate::plan::Weight;
+use crate::time::{Millis, Timestamp};
+use crate::version::{Revision, RevisionNumber};
+
+/// The state of one rollout target.
+///
+/// Every span of time in it is counted by the machine from the clock it is shown, never more than a
+/// bounded amount per step, so that no clock jump shortens a bake, a drain or a keep window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct State {
+    /// Counts rollouts; grows with each one that starts.
+    pub epoch: u32,
+    /// Where the rollout is.
+    pub phase: Phase,
+    /// Why the rollout waits for a person, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseCause>,
+    /// Desired number of replicas, as followed now.
+    pub replicas: u32,
+    /// The same as the spec said it last: a change there is followed, a `scale` command holds until
+    /// then.
+    pub spec_replicas: u32,
+    /// Was `paused: true` in the spec the last time?
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spec_paused: bool,
+    /// Identity of the newest spec that was acted on (or refused to be, as after a rollback).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_on: Option<Arc<str>>,
+    /// Every revision that is known, by number.
+    pub revisions: Arc<Vec<Known>>,
+    /// The next revision number.
+    pub next_revision: u32,
+    /// The revision that serves, once one was promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<RevisionNumber>,
+    /// The revision that is rolled out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<RevisionNumber>,
+    /// What was asked of each replica group, and what is known of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
+    /// What was asked of the router, and what is known of it.
+    pub route: RouteState,
+    /// The newest token that was used.
+    pub token: Token,
+    /// How far the rollout is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub progress: Progress,
+    /// Why the rollout goes back, from the decision on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<BackReason>,
+    /// What is to be rolled out once the way back is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+    /// How the last rollout ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Ended>,
+    /// The hook that runs, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<RunningHook>,
+    /// Alerts that were not delivered yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
+    /// Ids of the newest commands: each is carried out once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen_commands: Vec<Arc<str>>,
+    /// When the machine stepped last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Timestamp>,
+}
+
+/// Where a rollout is. Paused is not a phase: it is [`State::paused`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Nothing to do: stable is what is asked for (or nothing was ever asked for).
+    #[default]
+    Healthy,
+    /// The canary takes its steps.
+    Progressing,
+    /// Every gate has passed; the canary takes all traffic and becomes stable.
+    Promoting,
+    /// All traffic goes back to stable, the canary goes away.
+    Aborting,
+    /// Stable serves, but what was asked for last was not promoted.
+    Degraded,
+}
+
+/// A revision and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Known {
+    /// The revision.
+    pub revision: Revision,
+    /// Order of promotion: 0 was never promoted, else a higher number is newer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub promoted: u32,
+    /// Did it fail the last time it was rolled out?
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failed: bool,
+}
+
+/// One replica group: the newest wish, the range of all wishes that may still take effect, and what
+/// was seen last.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Group {
+    /// Which revision it runs.
+    pub revision: RevisionNumber,
+    /// The newest wish.
+    pub wish: u32,
+    /// Token of the newest wish.
+    pub token: Token,
+    /// Smallest size that a wish may still bring about.
+    pub low: u32,
+    /// Largest size that a wish may still bring about.
+    pub high: u32,
+    /// Time since the newest wish was sent; a wish that is not acknowledged is repeated.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sent: Millis,
+    /// Time for which the group has certainly had no traffic.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub idle: Millis,
+    /// What was seen last.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seen: Seen,
+}
+
+/// A replica group as it was seen last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields of backend::GroupStatus, which documents them")]
+pub struct Seen {
+    pub acknowledged: bool,
+    pub desired: u32,
+    pub created: u32,
+    pub ready: u32,
+    pub available: u32,
+    pub terminating: u32,
+    pub failed_attempts: u32,
+}
+
+/// Where requests go, by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// Every ready replica gets an equal share.
+    #[default]
+    Balanced,
+    /// Stable and canary share by weight.
+    #[non_exhaustive]
+    Split {
+        /// Gets the rest.
+        stable: Option<RevisionNumber>,
+        /// Gets the weight.
+        canary: Option<RevisionNumber>,
+        /// The canary's share.
+        weight: Weight,
+    },
+}
+
+/// What was asked of the router, and what is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RouteState {
+    /// The newest wish, `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Way>,
+    /// Its token.
+    pub token: Token,
+    /// The route that was acknowledged last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Way>,
+    /// Wishes after that one which may still take effect, oldest first, without repetitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<Way>,
+    /// Time since the newest wish was sent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sent: Millis,
+}
+
+/// How far the rollout is within its plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Progress {
+    /// Index of the current step.
+    pub step: usize,
+    /// The step's start was told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub told: bool,
+    /// Time in this step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub in_step: Millis,
+    /// Time with the step's weight in effect.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub in_traffic: Millis,
+    /// Time that counts for the bake.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub baked: Millis,
+    /// Time without progress.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stalled: Millis,
+    /// The most that progress was measured by (replicas in place).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub best: u32,
+    /// Time since the last look.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub since_look: Millis,
+    /// Time without data.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub no_data: Millis,
+    /// Was the step's replicas and weight reached at the last step?
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settled: bool,
+    /// A person promoted this step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub promoted: bool,
+    /// A person promoted every step, or asked for a rollback: no gate is asked.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub full: bool,
+    /// This is a rollback to an older revision.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback: bool,
+    /// Hooks of this step that have ended, by index.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hooks_done: u64,
+    /// One per check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckState>,
+}
+
+/// What is to be rolled out once the way back is done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Next {
+    /// What the newest spec asks for.
+    Spec,
+    /// An older revision, by command.
+    Rollback(RevisionNumber),
+}
+
+/// How a rollout ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub reason: Arc<str>,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The new revision is stable.
+    Promoted,
+    /// A failed gate, a rollback, or an update back to stable's own revision: stable serves.
+    RolledBack,
+    /// The same, by the command `abort`.
+    Aborted,
+    /// There was nothing to go back to.
+    Failed,
+}
+
+/// A hook that was started and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RunningHook {
+    /// Which hook of the plan.
+    pub index: usize,
+    /// The key of its calls.
+    pub key: EffectKey,
+}
+
+impl State {
+    /// A target that already serves `revision` with this many replicas, promoted healthy before the
+    /// engine came.
+    #[must_use]
+    pub fn serving(version: crate::version::Version, hash: impl Into<Arc<str>>, replicas: u32) -> Self {
+        let hash = hash.into();
+        let number = RevisionNumber(1);
+        Self {
+            replicas,
+            spec_replicas: replicas,
+            acted_on: Some(Arc::clone(&hash)),
+            revisions: Arc::new(vec![Known { revision: Revision::new(number, hash, version), promoted: 1, failed: false }]),
+            next_revision: 2,
+            stable: Some(number),
+            ..Self::default()
+        }
+    }
+
+    /// Is a rollout on its way?
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Progressing | Phase::Promoting | Phase::Aborting)
+    }
+
+    /// The revision with this number.
+    #[must_use]
+    pub fn revision(&self, number: RevisionNumber) -> Option<&Revision> {
+        self.known(number).map(|known| &known.revision)
+    }
+
+    /// What is known of the revision with this number.
+    #[must_use]
+    pub fn known(&self, number: RevisionNumber) -> Option<&Known> {
+        self.revisions.iter().find(|known| known.revision.number == number)
+    }
+
+    /// What is known of the revision with this identity.
+    #[must_use]
+    pub fn by_hash(&self, hash: &str) -> Option<&Known> {
+        self.revisions.iter().find(|known| *known.revision.hash == *hash)
+    }
+
+    /// The group of this revision.
+    #[must_use]
+    pub fn group(&self, number: RevisionNumber) -> Option<&Group> {
+        self.groups.iter().find(|group| group.revision == number)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,1 @@
+//! Rollouts of real processes on one machine.

@@ -1,0 +1,2 @@
+//! The program `lifecycle`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Simulated clusters in virtual time, properties, conformance suites.
+pub mod properties;

