@@ -9,6 +9,9 @@ use thiserror::Error;
 
 use crate::backend::Signal;
 
+/// The check that stands alone.
+pub(super) const NO_ALERTS: &str = "no_critical_alerts";
+
 /// A check: `error_rate < 1%`, `p95_latency < 500ms`, `success_rate > 95%`,
 /// `latency_p95_canary < 1.2x stable`, `p95_latency <= 2x baseline`, `no_critical_alerts`, or a query
 /// that the user defined against a number.
@@ -82,7 +85,7 @@ pub enum Bound {
 #[error("{text:?} at character {at}: {problem}")]
 #[non_exhaustive]
 pub struct CheckError {
-    /// What was written.
+    /// What was written; its beginning, when it is long.
     pub text: String,
     /// Where the problem is, counted from 1.
     pub at: usize,
@@ -90,7 +93,29 @@ pub struct CheckError {
     pub problem: String,
 }
 
+/// The metrics that need no query, in the form in which errors list them.
+pub const METRIC_NAMES: [&str; 7] =
+    ["error_rate", "success_rate", "p50_latency", "p90_latency", "p95_latency", "p99_latency", "no_critical_alerts"];
+
 impl Metric {
+    /// The metric with this name: `error_rate`, `success_rate`, `p95_latency` or `latency_p95` (also
+    /// p50, p90, p99), each with or without `_canary`; `no_critical_alerts`; any other is a query.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let base = name.strip_suffix("_canary").unwrap_or(name);
+        let quantile = base.strip_suffix("_latency").or_else(|| base.strip_prefix("latency_"));
+        match (base, quantile) {
+            (_, Some("p50")) => Self::Latency(500),
+            (_, Some("p90")) => Self::Latency(900),
+            (_, Some("p95")) => Self::Latency(950),
+            (_, Some("p99")) => Self::Latency(990),
+            ("error_rate", _) => Self::ErrorRate,
+            ("success_rate", _) => Self::SuccessRate,
+            _ if name == NO_ALERTS => Self::CriticalAlerts,
+            _ => Self::Named(name.into()),
+        }
+    }
+
     /// What a health source is asked for it.
     #[must_use]
     pub fn signal(&self) -> Signal {
@@ -108,6 +133,12 @@ impl Check {
     #[must_use]
     pub fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// The metric as it was written.
+    pub(super) fn metric_text(&self) -> &str {
+        let end = self.text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.text.len());
+        &self.text[..end]
     }
 }
 
@@ -133,6 +164,31 @@ impl TryFrom<String> for Check {
 impl FromStr for Check {
     type Err = CheckError;
     fn from_str(text: &str) -> Result<Self, CheckError> {
-        Err(CheckError { text: text.to_owned(), at: 1, problem: "not built yet".to_owned() })
+        let (metric, comparison, bound) = super::grammar::parse(text)?;
+        Ok(Self { metric, comparison, bound, text: text.trim().into() })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+        })
+    }
+}
+
+impl Comparison {
+    /// Does `value` compare with `bound` in this way?
+    #[must_use]
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Below => value < bound,
+            Self::AtMost => value <= bound,
+            Self::Above => value > bound,
+            Self::AtLeast => value >= bound,
+        }
     }
 }

@@ -1,9 +1,18 @@
 //! Analysis: checks as people write them, and what a measurement says about them.
+//!
+//! A [`Check`] is parsed once. [`judge`] compares one look with it and says a [`Measurement`];
+//! [`CheckState::record`] takes that into account, [`CheckState::verdict`] says what all looks add up
+//! to, and [`explain`] says it in words. Nothing here does I/O or knows the time.
 
 mod check;
+mod explain;
+mod grammar;
 mod judge;
 mod plan;
+mod state;
 
-pub use check::{Bound, Check, CheckError, Comparison, Metric};
-pub use judge::{CheckState, Finite, Measurement, MeasurementError, judge};
+pub use check::{Bound, Check, CheckError, Comparison, METRIC_NAMES, Metric};
+pub use explain::explain;
+pub use judge::{Finite, Measurement, MeasurementError, judge, value_of};
 pub use plan::AnalysisPlan;
+pub use state::{CheckState, Verdict};

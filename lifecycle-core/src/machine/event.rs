@@ -93,6 +93,8 @@ pub enum PauseCause {
     MeasurementErrors,
     /// A check still waits for enough requests, long after its bake was over.
     TooFewRequests,
+    /// The step needs a person's approval, and everything else of its gate has passed.
+    Approval,
 }
 
 impl PauseCause {
@@ -106,6 +108,7 @@ impl PauseCause {
             Self::Inconclusive => "Inconclusive",
             Self::MeasurementErrors => "MeasurementErrors",
             Self::TooFewRequests => "TooFewRequests",
+            Self::Approval => "Approval",
         }
     }
 
@@ -119,13 +122,14 @@ impl PauseCause {
             Self::Inconclusive => "too many measurements were inconclusive; resume, promote or abort",
             Self::MeasurementErrors => "measurements failed too often in a row; resume, promote or abort",
             Self::TooFewRequests => "a check still waits for minRequests; resume, promote, abort, or lower minRequests",
+            Self::Approval => "the step waits for approval; promote or abort",
         }
     }
 
     /// Was this not asked for by a person?
     #[must_use]
     pub const fn is_alarming(self) -> bool {
-        !matches!(self, Self::Command | Self::Spec)
+        !matches!(self, Self::Command | Self::Spec | Self::Approval)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{BackReason, PauseCause};
 use crate::analysis::CheckState;
 use crate::backend::{Alert, EffectKey, Token};
-use crate::plan::Weight;
+use crate::plan::{Hold, Plan, Weight};
 use crate::time::{Millis, Timestamp};
 use crate::version::{Revision, RevisionNumber};
 
@@ -63,6 +63,9 @@ pub struct State {
     /// What is to be rolled out once the way back is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
+    /// The revision that was stable before, while it is kept for a fast rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// How the last rollout ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Ended>,
@@ -75,6 +78,12 @@ pub struct State {
     /// Ids of the newest commands: each is carried out once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen_commands: Vec<Arc<str>>,
+    /// What a backend said last about why replicas do not come up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Arc<str>>,
+    /// Time since the state was saved last.
+    #[serde(skip)]
+    pub unsaved: Millis,
     /// When the machine stepped last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Timestamp>,
@@ -124,6 +133,9 @@ pub struct Group {
     pub wish: u32,
     /// Token of the newest wish.
     pub token: Token,
+    /// Token that was acknowledged last; what carries a lower one is stale.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub acked: Token,
     /// Smallest size that a wish may still bring about.
     pub low: u32,
     /// Largest size that a wish may still bring about.
@@ -145,7 +157,6 @@ pub struct Group {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the fields of backend::GroupStatus, which documents them")]
 pub struct Seen {
-    pub acknowledged: bool,
     pub desired: u32,
     pub created: u32,
     pub ready: u32,
@@ -183,6 +194,9 @@ pub struct RouteState {
     pub wish: Option<Way>,
     /// Its token.
     pub token: Token,
+    /// Token that was acknowledged last; what carries a lower one is stale.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub acked: Token,
     /// The route that was acknowledged last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Way>,
@@ -201,9 +215,9 @@ pub struct RouteState {
 pub struct Progress {
     /// Index of the current step.
     pub step: usize,
-    /// The step's start was told.
+    /// The hooks before this step have passed: its replicas may move.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub told: bool,
+    pub entered: bool,
     /// Time in this step.
     #[serde(default, skip_serializing_if = "is_default")]
     pub in_step: Millis,
@@ -237,12 +251,34 @@ pub struct Progress {
     /// This is a rollback to an older revision.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: bool,
+    /// Only the hooks after the deployment are left.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wrapping_up: bool,
+    /// A replacement that was paused in its middle: desired number, stable and canary as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<(u32, u32, u32)>,
     /// Hooks of this step that have ended, by index.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hooks_done: u64,
+    /// A hook whose failure aborts the rollout has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_failure: Option<Arc<str>>,
     /// One per check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckState>,
+}
+
+/// The revision that was stable before, while it is kept for a fast rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Kept {
+    /// Which revision.
+    pub revision: RevisionNumber,
+    /// It keeps its replicas until its group has had no traffic for this long.
+    pub after: Millis,
+    /// It is released after this long without traffic.
+    pub keep: Millis,
 }
 
 /// What is to be rolled out once the way back is done.
@@ -315,6 +351,17 @@ impl State {
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Progressing | Phase::Promoting | Phase::Aborting)
+    }
+
+    /// The step that the rollout is in. A first deployment has one of its own: all replicas, all
+    /// traffic, the absolute checks for one window.
+    #[must_use]
+    pub fn hold(&self, plan: &Plan) -> Hold {
+        if self.stable.is_none() {
+            return Hold::new(Weight::FULL, plan.analysis().window);
+        }
+        let last = plan.steps().len() - 1;
+        plan.steps()[self.progress.step.min(last)]
     }
 
     /// The revision with this number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Amount, Hold, MAX_STEPS, Mode, Plan, PlannedHook, Retire, Weight};
+use super::{Amount, Hold, MAX_STEPS, Mode, Plan, PlannedHook, Retire, Size, Weight};
 use crate::analysis::AnalysisPlan;
 use crate::time::Millis;
 
@@ -25,6 +25,20 @@ impl PlanError {
     #[must_use]
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The same error with the path of the field in a manifest whose steps and limits are in this
+    /// section: `steps[1]` of `canary` is `spec.canary.steps[1]`, `drain` is `spec.drain`.
+    #[must_use]
+    pub fn in_spec(self, section: &str) -> Self {
+        let Self { field, problem } = self;
+        let of_section = ["steps", "maxSurge", "maxUnavailable", "readinessAttempts"];
+        let field = match field {
+            field if field == "spec" || field.starts_with("spec.") => field,
+            field if of_section.iter().any(|name| field.starts_with(name)) => format!("spec.{section}.{field}"),
+            field => format!("spec.{field}"),
+        };
+        Self { field, problem }
     }
 }
 
@@ -187,15 +201,15 @@ impl TryFrom<PlanParts> for Plan {
         check_steps(mode, &steps)?;
         check_limits(surge, unavailable)?;
         if hooks.len() > 64 {
-            return Err(PlanError::new("hooks", format!("{} hooks are more than 64", hooks.len())));
+            return Err(PlanError::new("hooks", format!("{} hooks are more than 64: write fewer", hooks.len())));
         }
         for (field, value) in [("progressDeadline", progress_deadline), ("analysis.interval", analysis.interval)] {
             if value.is_zero() {
-                return Err(PlanError::new(field, "must be longer than 0s"));
+                return Err(PlanError::new(field, "0s is too short: write a duration longer than 0s, like 30s"));
             }
         }
         if readiness_attempts == Some(0) {
-            return Err(PlanError::new("rolling.readinessAttempts", "0 attempts: write 1 or more"));
+            return Err(PlanError::new("readinessAttempts", "0 attempts: write 1 or more"));
         }
         Ok(Self {
             strategy,
@@ -254,13 +268,13 @@ impl From<Plan> for PlanParts {
 /// matter: [`super::Limits::resolve`].
 fn check_limits(surge: Amount, unavailable: Amount) -> Result<(), PlanError> {
     if surge.is_zero() && unavailable.is_zero() {
-        return Err(PlanError::new("maxSurge", "maxSurge and maxUnavailable are both 0: make one of them 1 or more"));
+        return Err(PlanError::new("maxSurge", "maxSurge and maxUnavailable are both 0, and nothing could move: make one of them at least 1 or 1%"));
     }
     for (field, amount) in [("maxSurge", surge), ("maxUnavailable", unavailable)] {
         if let Amount::Percent(p) = amount
             && p > 100
         {
-            return Err(PlanError::new(field, format!("{p}% is above 100%")));
+            return Err(PlanError::new(field, format!("{p}% is not a percentage from 0% to 100%")));
         }
     }
     Ok(())
@@ -269,19 +283,21 @@ fn check_limits(surge: Amount, unavailable: Amount) -> Result<(), PlanError> {
 fn check_steps(mode: Mode, steps: &[Hold]) -> Result<(), PlanError> {
     let problem = |at: usize, problem: String| Err(PlanError::new(format!("steps[{at}]"), problem));
     if steps.is_empty() {
-        return Err(PlanError::new("steps", "there are none; a plan needs at least one"));
+        return Err(PlanError::new("steps", "there are none: a plan needs at least one"));
     }
     if steps.len() > MAX_STEPS {
-        return Err(PlanError::new("steps", format!("{} steps are more than {MAX_STEPS}", steps.len())));
+        return Err(PlanError::new("steps", format!("{} steps are more than {MAX_STEPS}: write fewer", steps.len())));
     }
     let mut before = Weight::ZERO;
     for (at, hold) in steps.iter().enumerate() {
         if hold.weight < before {
-            return problem(at, format!("weight {} is below the {before} of the step before; weights must not fall", hold.weight));
+            let text = format!("weight {} is below the {before} of the step before: write the same or more", hold.weight);
+            return problem(at, text);
         }
         before = hold.weight;
-        if hold.size == super::Size::Exactly(0) && !hold.weight.is_zero() {
-            return problem(at, format!("no replica to carry a weight of {}", hold.weight));
+        let nobody = matches!(hold.size, Size::Exactly(0) | Size::Share(Weight::ZERO));
+        if nobody && !hold.weight.is_zero() {
+            return problem(at, format!("no replica to carry a weight of {}: write at least 1", hold.weight));
         }
     }
     if mode == Mode::Exclusive && steps.len() > 1 {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use build::{PlanBuilder, PlanError};
-pub use limits::{Amount, Limits};
+pub use limits::{Amount, AmountError, Limits};
 pub use weight::Weight;
 
 use crate::analysis::AnalysisPlan;
@@ -64,7 +64,7 @@ pub enum Mode {
 
 /// One step: bring the canary to a size, give it a share of traffic, hold it there until the gate
 /// passes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Hold {

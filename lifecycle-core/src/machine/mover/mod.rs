@@ -1,0 +1,208 @@
+//! The next safe wishes towards a goal. Every wish for replicas or weight is made here, and here it is
+//! held against the worst that earlier wishes may still bring about.
+
+mod exclusive;
+mod idle;
+mod ratio;
+mod routed;
+
+use super::event::EventKind;
+use super::io::Action;
+use super::state::{Group, Phase, Way};
+use super::turn::{RESEND, Turn};
+use crate::backend::{Route, RouteWish, ScaleWish};
+use crate::plan::{Mode, Weight};
+use crate::version::RevisionNumber;
+
+pub(super) use idle::idle;
+
+/// Where a phase wants replicas and traffic to be. Every revision that is neither stable nor canary
+/// goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Goal {
+    /// Replicas of stable.
+    pub(super) stable: u32,
+    /// Replicas of the canary.
+    pub(super) canary: u32,
+    /// The canary's share of traffic, where a router carries it.
+    pub(super) weight: Weight,
+    /// Is this the way back?
+    pub(super) back: bool,
+}
+
+/// Asks for the next safe wishes towards the goal; true once it is reached.
+pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
+    if turn.seen.groups.is_none() {
+        // what the workload cannot say is no ground to move replicas; traffic may still go back
+        if let Mode::Routed { dynamic_stable } = turn.plan.mode {
+            routed::back_only(turn, goal, dynamic_stable);
+        }
+        return false;
+    }
+    match turn.plan.mode {
+        Mode::Ratio => ratio::towards(turn, goal),
+        Mode::Routed { dynamic_stable } => routed::towards(turn, goal, dynamic_stable),
+        Mode::Exclusive => exclusive::towards(turn, goal),
+    }
+}
+
+/// The weight that was asked for the current canary last.
+pub(super) fn asked_weight(turn: &Turn<'_>) -> Weight {
+    match turn.state.route.wish {
+        Some(Way::Split { canary: Some(canary), weight, .. }) if Some(canary) == turn.state.canary => weight,
+        _ => Weight::ZERO,
+    }
+}
+
+/// Wishes for a group to have this size. Says it once, and again until it is acknowledged.
+fn ask(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
+    let group = turn.group_mut(revision);
+    let from = group.wish;
+    // somebody else changed what we had asked for and seen
+    let drifted = group.acked >= group.token && group.seen.desired != group.wish;
+    let is_new = size != from || drifted;
+    if !is_new && (group.is_acknowledged() || group.sent < RESEND) {
+        if !group.is_acknowledged() {
+            let left = RESEND.left(group.sent);
+            turn.wake_in(left);
+        }
+        return;
+    }
+    if is_new {
+        let token = turn.next_token();
+        let group = turn.group_mut(revision);
+        group.token = token;
+        group.low = group.low.min(size);
+        group.high = group.high.max(size);
+        group.wish = size;
+    }
+    let group = turn.group_mut(revision);
+    group.sent = crate::time::Millis::ZERO;
+    let token = group.token;
+    let drain = turn.plan.drain;
+    if let Some(revision) = turn.revision(revision) {
+        if is_new && size != from {
+            turn.tell(EventKind::Scaled { revision: revision.clone(), from, to: size });
+        }
+        turn.actions.push(Action::Scale(ScaleWish::new(revision, size, token, drain)));
+    }
+    turn.wake_in(RESEND);
+}
+
+/// Wishes for requests to go this way. True once they surely do.
+fn ask_way(turn: &mut Turn<'_>, way: Way) -> bool {
+    if !turn.has_router() {
+        return way == Way::Balanced;
+    }
+    let route = &mut turn.state.route;
+    let drifted = route.pending.is_empty() && route.acknowledged.is_some() && route.acknowledged != route.wish;
+    let is_new = route.wish != Some(way) || drifted;
+    if !is_new && (route.is_surely(way) || route.sent < RESEND) {
+        let sure = route.is_surely(way);
+        if !sure {
+            let left = RESEND.left(route.sent);
+            turn.wake_in(left);
+        }
+        return sure;
+    }
+    if is_new {
+        let before = asked_weight(turn);
+        let token = turn.next_token();
+        let route = &mut turn.state.route;
+        if !route.pending.contains(&way) {
+            route.pending.push(way);
+        }
+        route.wish = Some(way);
+        route.token = token;
+        let to = asked_weight(turn);
+        if before != to && turn.state.canary.is_some() {
+            turn.tell(EventKind::WeightSet { from: before, to });
+        }
+    }
+    turn.state.route.sent = crate::time::Millis::ZERO;
+    let route = match way {
+        Way::Balanced => Route::Balanced,
+        Way::Split { stable, canary, weight } => Route::Split {
+            stable: stable.and_then(|number| turn.revision(number)),
+            canary: canary.and_then(|number| turn.revision(number)),
+            weight,
+        },
+    };
+    let token = turn.state.route.token;
+    turn.actions.push(Action::Route(RouteWish::new(route, token)));
+    turn.wake_in(RESEND);
+    false
+}
+
+/// The most replicas that may be there or come, over all groups (property S2).
+fn most(turn: &Turn<'_>) -> u32 {
+    turn.state.groups.iter().map(Group::most).fold(0, u32::saturating_add)
+}
+
+/// Available replicas above the floor N - maxUnavailable, counting as gone all that may still be
+/// taken away (property S1).
+fn spare(turn: &Turn<'_>) -> u32 {
+    let floor = turn.n() - turn.plan.limits(turn.n()).unavailable;
+    let available: u32 = turn.state.groups.iter().map(Group::surely_available).sum();
+    available.saturating_sub(floor)
+}
+
+/// Groups that are neither stable nor canary.
+fn others(turn: &Turn<'_>) -> Vec<RevisionNumber> {
+    let (stable, canary) = (turn.state.stable, turn.state.canary);
+    let is_other = |number: &RevisionNumber| Some(*number) != stable && Some(*number) != canary;
+    turn.state.groups.iter().map(|group| group.revision).filter(is_other).collect()
+}
+
+/// Would nobody serve without this group? (Property S10: the only ready revision stays, unless the
+/// spec's maxUnavailable allows that nobody serves.)
+fn is_only_ready(turn: &Turn<'_>, revision: RevisionNumber) -> bool {
+    if turn.plan.mode == Mode::Ratio && turn.plan.limits(turn.n()).unavailable >= turn.n() {
+        return false;
+    }
+    let ready = |group: &Group| group.surely_ready() > 0;
+    turn.group(revision).is_some_and(|group| group.seen.ready > 0)
+        && !turn.state.groups.iter().any(|group| group.revision != revision && ready(group))
+}
+
+/// Shrinks a group towards `size`: replicas that are not available at once, available ones as far as
+/// the floor allows.
+fn shrink(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
+    let Some(group) = turn.group(revision) else { return };
+    let available = group.surely_available();
+    let wish = group.wish;
+    let least = if gives_up(turn) {
+        0
+    } else {
+        let least = available - available.min(spare(turn));
+        if is_only_ready(turn, revision) { least.max(1) } else { least }
+    };
+    ask(turn, revision, size.max(least).min(wish));
+}
+
+/// Is the group of this size, and surely so?
+fn is_there(turn: &Turn<'_>, revision: Option<RevisionNumber>, size: u32) -> bool {
+    let Some(group) = revision.and_then(|number| turn.group(number)) else { return size == 0 };
+    group.wish == size && group.is_acknowledged() && group.seen.created == size && group.seen.terminating == 0
+}
+
+/// The abort of a first deployment: there is nothing to go back to.
+fn gives_up(turn: &Turn<'_>) -> bool {
+    turn.state.phase == Phase::Aborting && turn.state.stable.is_none()
+}
+
+/// Have these groups neither replicas nor wishes for any?
+fn none_left(turn: &Turn<'_>, groups: &[RevisionNumber]) -> bool {
+    groups
+        .iter()
+        .filter_map(|&number| turn.group(number))
+        .all(|group| group.most() == 0 && group.seen.terminating == 0)
+}
+
+/// What was asked before and is not acknowledged is asked again.
+fn repeat(turn: &mut Turn<'_>) {
+    for at in 0..turn.state.groups.len() {
+        let (revision, wish) = (turn.state.groups[at].revision, turn.state.groups[at].wish);
+        ask(turn, revision, wish);
+    }
+}

@@ -1,0 +1,74 @@
+//! Every gate has passed: the canary takes all traffic and becomes stable.
+
+use std::sync::Arc;
+
+use super::super::event::{BackReason, EventKind};
+use super::super::hooks;
+use super::super::mover::{self, Goal};
+use super::super::state::{Ended, Kept, Outcome, Phase, Progress};
+use super::super::turn::Turn;
+use crate::backend::HookPoint;
+use crate::plan::{Mode, Weight};
+use crate::time::Millis;
+
+pub(super) fn decide(turn: &mut Turn<'_>) {
+    let n = turn.n();
+    let stable = match turn.plan.mode {
+        _ if turn.state.stable.is_none() => 0,
+        Mode::Routed { dynamic_stable: false } => n,
+        Mode::Routed { dynamic_stable: true } => 1,
+        Mode::Ratio | Mode::Exclusive => 0,
+    };
+    let reached = mover::towards(turn, Goal { stable, canary: n, weight: Weight::FULL, back: false });
+    if reached {
+        return promote(turn);
+    }
+    let measure = turn.in_place(turn.state.canary);
+    turn.stall(measure);
+    let waited = turn.state.progress.stalled;
+    if waited >= turn.plan.progress_deadline {
+        super::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
+    } else {
+        turn.wake_in(turn.plan.progress_deadline.left(waited));
+    }
+}
+
+fn promote(turn: &mut Turn<'_>) {
+    let Some(canary) = turn.state.canary else { return };
+    let order = turn.state.revisions.iter().map(|known| known.promoted).max().unwrap_or(0) + 1;
+    if let Some(known) = turn.known_mut(canary) {
+        known.promoted = order;
+        known.failed = false;
+    }
+    keep(turn);
+    let has_hooks = turn.plan.hooks.iter().any(|hook| hook.on == HookPoint::PostDeploy);
+    let state = &mut turn.state;
+    let rollback = state.progress.rollback;
+    state.stable = Some(canary);
+    state.canary = None;
+    state.phase = Phase::Healthy;
+    state.progress = Progress { wrapping_up: has_hooks, hooks_done: hooks::NONE, ..Progress::default() };
+    let outcome = if rollback { Outcome::RolledBack } else { Outcome::Promoted };
+    if let Some(revision) = turn.revision(canary) {
+        let reason: Arc<str> = if rollback {
+            BackReason::RollbackCommand.message().into()
+        } else {
+            format!("every gate of {} passed", revision.version).into()
+        };
+        turn.state.last = Some(Ended { outcome, reason });
+        turn.tell(EventKind::Promoted { revision });
+    }
+}
+
+/// The revision that was stable is kept for its times.
+fn keep(turn: &mut Turn<'_>) {
+    let retire = turn.plan.retire;
+    let Some(old) = turn.state.stable else { return };
+    if retire.after.max(retire.keep).is_zero() || turn.plan.mode == Mode::Ratio || turn.plan.mode == Mode::Exclusive {
+        return;
+    }
+    if !retire.from_switch {
+        turn.group_mut(old).idle = Millis::ZERO;
+    }
+    turn.state.kept = Some(Kept { revision: old, after: retire.after, keep: retire.keep });
+}

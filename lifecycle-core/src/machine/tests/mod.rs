@@ -1,0 +1,7 @@
+//! The machine's decisions in a world without latency or faults.
+
+mod blue_green;
+mod canary;
+mod recreate;
+mod rolling;
+mod world;

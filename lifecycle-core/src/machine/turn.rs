@@ -1,0 +1,206 @@
+//! One step in the making: the state so far, and what was decided.
+
+use std::sync::Arc;
+
+use super::event::{Event, EventKind, PauseCause};
+use super::io::{Action, Observation, RouteSeen};
+use super::state::{Group, Known, State};
+use crate::backend::{Alert, AlertKind, EffectKey, Severity, Token};
+use crate::plan::{Hold, Mode, Plan};
+use crate::time::{Millis, Timestamp};
+use crate::version::{Revision, RevisionNumber};
+
+/// A wish that is not acknowledged is sent again after this long. Short enough that a lost write
+/// costs little, long enough that an ordinary acknowledgement comes first.
+pub(super) const RESEND: Millis = Millis(2000);
+
+/// Between two questions how a hook goes.
+pub(super) const HOOK_POLL: Millis = Millis(1000);
+
+/// The longest the machine lets time pass unseen while it counts a span.
+const HEARTBEAT: Millis = Millis::from_secs(60);
+
+/// The clocks in the state are saved at least this often while a rollout is on its way: a crash
+/// costs a bake at most this much.
+const SAVE_CLOCKS: Millis = Millis::from_secs(60);
+
+/// The same while a revision is only kept.
+const SAVE_IDLE_CLOCKS: Millis = Millis::from_secs(600);
+
+/// Undelivered alerts that are kept; the oldest goes first.
+const MAX_ALERTS: usize = 4;
+
+pub(super) struct Turn<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) seen: &'a Observation,
+    pub(super) now: Timestamp,
+    /// Time that counts since the step before.
+    pub(super) dt: Millis,
+    pub(super) state: State,
+    pub(super) actions: Vec<Action>,
+    pub(super) events: Vec<Event>,
+    wait: Option<Millis>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(plan: &'a Plan, state: &State, now: Timestamp, seen: &'a Observation) -> Self {
+        let dt = elapsed(plan, state, now);
+        let mut state = state.clone();
+        state.clock = Some(now);
+        state.unsaved += dt;
+        Self { plan, seen, now, dt, state, actions: Vec::new(), events: Vec::new(), wait: None }
+    }
+
+    pub(super) fn tell(&mut self, kind: EventKind) {
+        self.events.push(Event { at: self.now, epoch: self.state.epoch, kind });
+    }
+
+    /// Step again in this long at the latest.
+    pub(super) fn wake_in(&mut self, wait: Millis) {
+        self.wait = Some(self.wait.map_or(wait, |earlier| earlier.min(wait)));
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Timestamp> {
+        let wait = match (self.wait, self.state.is_active()) {
+            (Some(wait), _) => Some(wait.min(heartbeat(self.plan, &self.state))),
+            (None, true) => Some(heartbeat(self.plan, &self.state)),
+            (None, false) => None,
+        };
+        wait.map(|wait| self.now + wait)
+    }
+
+    pub(super) fn save_clocks(&self) -> bool {
+        self.state.unsaved >= if self.state.is_active() { SAVE_CLOCKS } else { SAVE_IDLE_CLOCKS }
+    }
+
+    pub(super) fn next_token(&mut self) -> Token {
+        self.state.token.0 += 1;
+        self.state.token
+    }
+
+    pub(super) fn group(&self, revision: RevisionNumber) -> Option<&Group> {
+        self.state.group(revision)
+    }
+
+    /// The group of this revision, made when there is none.
+    pub(super) fn group_mut(&mut self, revision: RevisionNumber) -> &mut Group {
+        let groups = &mut self.state.groups;
+        let at = match groups.iter().position(|group| group.revision == revision) {
+            Some(at) => at,
+            None => {
+                groups.push(Group::empty(revision));
+                groups.len() - 1
+            }
+        };
+        &mut groups[at]
+    }
+
+    pub(super) fn revision(&self, number: RevisionNumber) -> Option<Revision> {
+        self.state.revision(number).cloned()
+    }
+
+    pub(super) fn known_mut(&mut self, number: RevisionNumber) -> Option<&mut Known> {
+        Arc::make_mut(&mut self.state.revisions).iter_mut().find(|known| known.revision.number == number)
+    }
+
+    /// Desired number of replicas.
+    pub(super) const fn n(&self) -> u32 {
+        self.state.replicas
+    }
+
+    pub(super) const fn has_router(&self) -> bool {
+        !matches!(self.seen.route, RouteSeen::NoRouter)
+    }
+
+    pub(super) const fn is_routed(&self) -> bool {
+        matches!(self.plan.mode, Mode::Routed { .. })
+    }
+
+    /// The step that the rollout is in. A first deployment has one of its own: all replicas, all
+    /// traffic, the absolute checks for one window.
+    pub(super) fn hold(&self) -> Hold {
+        self.state.hold(self.plan)
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        if self.state.stable.is_none() { 1 } else { self.plan.steps.len() }
+    }
+
+    /// Weight and size of the step before, which hold until the hooks before this step have passed.
+    pub(super) fn hold_before(&self) -> Option<Hold> {
+        match (self.state.stable, self.state.progress.step.checked_sub(1)) {
+            (Some(_), Some(before)) => self.plan.steps.get(before).copied(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn pause(&mut self, cause: PauseCause) {
+        if self.state.paused.is_some() {
+            return;
+        }
+        self.state.paused = Some(cause);
+        self.tell(EventKind::Paused { cause });
+        if cause.is_alarming() {
+            self.alert(AlertKind::Paused, Severity::Warning, cause.message().to_owned());
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        if self.state.paused.take().is_some() {
+            let progress = &mut self.state.progress;
+            progress.frozen = None;
+            progress.no_data = Millis::ZERO;
+            progress.stalled = Millis::ZERO;
+            for check in &mut progress.checks {
+                check.errors = 0;
+                check.inconclusive = 0;
+            }
+            self.tell(EventKind::Resumed);
+        }
+    }
+
+    pub(super) fn alert(&mut self, kind: AlertKind, severity: Severity, message: String) {
+        let key = EffectKey(format!("{}/{}/{kind:?}", self.state.epoch, self.state.progress.step).into());
+        if self.state.alerts.iter().any(|alert| alert.key == key) {
+            return;
+        }
+        self.tell(EventKind::Alerted { key: Arc::clone(&key.0), message: message.as_str().into() });
+        if self.state.alerts.len() >= MAX_ALERTS {
+            self.state.alerts.remove(0);
+        }
+        self.state.alerts.push(Alert::new(key, kind, severity, message));
+    }
+
+    /// Time without progress goes on, or starts anew when `measure` is better than ever.
+    pub(super) fn stall(&mut self, measure: u32) {
+        let dt = self.dt;
+        let known = self.seen.groups.is_some() && self.seen.route != RouteSeen::Unknown;
+        let progress = &mut self.state.progress;
+        if measure > progress.best {
+            progress.best = measure;
+            progress.stalled = Millis::ZERO;
+        } else if known {
+            // what a backend could not say is no fault of the rollout
+            progress.stalled += dt;
+        }
+    }
+
+    /// How far replicas and traffic are on their way: a number that grows with progress.
+    pub(super) fn in_place(&self, towards: Option<RevisionNumber>) -> u32 {
+        let Some(group) = towards.and_then(|number| self.group(number)) else { return 0 };
+        let weight = self.state.route.acknowledged_weight(group.revision);
+        group.seen.ready.saturating_mul(2).saturating_add(weight.get())
+    }
+}
+
+/// The longest the machine lets time pass unseen.
+fn heartbeat(plan: &Plan, state: &State) -> Millis {
+    if state.is_active() { plan.analysis.interval.min(HEARTBEAT) } else { HEARTBEAT }
+}
+
+/// Time that counts since the last step: never more than two heartbeats, whatever the clock says, so
+/// that a clock that jumps (or a driver that was away) shortens nothing.
+pub(super) fn elapsed(plan: &Plan, state: &State, now: Timestamp) -> Millis {
+    let cap = heartbeat(plan, state).times(2).max(RESEND.times(2));
+    state.clock.map_or(Millis::ZERO, |last| now.since(last).min(cap))
+}
