@@ -52,6 +52,7 @@ impl fmt::Display for Timestamp {
 /// stored state. Saturates instead of overflowing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
 pub struct Millis(pub u64);
 
 impl Millis {

@@ -94,8 +94,15 @@ pub struct CheckError {
 }
 
 /// The metrics that need no query, in the form in which errors list them.
-pub const METRIC_NAMES: [&str; 7] =
-    ["error_rate", "success_rate", "p50_latency", "p90_latency", "p95_latency", "p99_latency", "no_critical_alerts"];
+pub const METRIC_NAMES: [&str; 7] = [
+    "error_rate",
+    "success_rate",
+    "p50_latency",
+    "p90_latency",
+    "p95_latency",
+    "p99_latency",
+    "no_critical_alerts",
+];
 
 impl Metric {
     /// The metric with this name: `error_rate`, `success_rate`, `p95_latency` or `latency_p95` (also
@@ -137,7 +144,8 @@ impl Check {
 
     /// The metric as it was written.
     pub(super) fn metric_text(&self) -> &str {
-        let end = self.text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.text.len());
+        let end =
+            self.text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.text.len());
         &self.text[..end]
     }
 }

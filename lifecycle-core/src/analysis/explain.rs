@@ -42,7 +42,12 @@ pub fn explain(
             let verb = if matches!(measurement, Measurement::Pass(_)) { "is" } else { "is not" };
             let against = against(check, measurement, reference, stable);
             let bound = bound(check, against);
-            format!("{name} {} {verb} {} {bound}{}", shown(&check.metric, value), check.comparison, evidence(canary))
+            format!(
+                "{name} {} {verb} {} {bound}{}",
+                shown(&check.metric, value),
+                check.comparison,
+                evidence(canary)
+            )
         }
         Measurement::Waiting => match (sample(&check.metric, canary), check.bound) {
             (Ok(Sample { requests: Some(requests), .. }), Bound::Value(_)) => {
@@ -50,7 +55,9 @@ pub fn explain(
             }
             (_, Bound::Value(_)) => format!("{name} waits for more requests"),
             (_, Bound::Stable(_)) => format!("{name} waits for more requests of the canary or of stable"),
-            (_, Bound::Baseline(_)) => format!("{name} waits for more requests of the canary, or for a baseline"),
+            (_, Bound::Baseline(_)) => {
+                format!("{name} waits for more requests of the canary, or for a baseline")
+            }
         },
         Measurement::NoData => format!("there is no data for {name}"),
         Measurement::Inconclusive => match (sample(&check.metric, canary), check.bound) {
@@ -87,7 +94,9 @@ fn against(
 fn bound(check: &Check, against: Option<Finite>) -> String {
     let metric = &check.metric;
     let (factor, arm) = match check.bound {
-        Bound::Value(value) => return Finite::new(value).map_or_else(String::new, |value| shown(metric, value)),
+        Bound::Value(value) => {
+            return Finite::new(value).map_or_else(String::new, |value| shown(metric, value));
+        }
         Bound::Stable(factor) => (factor, "stable"),
         Bound::Baseline(factor) => (factor, "baseline"),
     };
@@ -146,7 +155,12 @@ mod tests {
     use super::*;
     use crate::backend::Histogram;
 
-    fn said(check: &str, canary: Result<Reading, String>, stable: Option<Reading>, reference: Option<f64>) -> String {
+    fn said(
+        check: &str,
+        canary: Result<Reading, String>,
+        stable: Option<Reading>,
+        reference: Option<f64>,
+    ) -> String {
         let check: Check = check.parse().unwrap();
         let (stable, reference) = (stable.map(Ok), reference.and_then(Finite::new));
         let measurement = judge(&check, &AnalysisPlan::default(), Some(&canary), stable.as_ref(), reference);
@@ -164,10 +178,22 @@ mod tests {
     #[test]
     fn a_sentence_has_the_value_the_bound_and_the_evidence() {
         let cases = [
-            (said("error_rate < 1%", Ok(counts(812, 26_190)), None, None), "error_rate 3.1% is not < 1% (812 of 26190 requests)"),
-            (said("error_rate<1%", Ok(counts(1, 10_000)), None, None), "error_rate 0.01% is < 1% (1 of 10000 requests)"),
-            (said("success_rate > 95%", Ok(counts(1, 1000)), None, None), "success_rate 99.9% is > 95% (1 of 1000 requests)"),
-            (said("p95_latency < 500ms", Ok(latency(1250)), None, None), "p95_latency 1.25s is not < 500ms (1000 requests)"),
+            (
+                said("error_rate < 1%", Ok(counts(812, 26_190)), None, None),
+                "error_rate 3.1% is not < 1% (812 of 26190 requests)",
+            ),
+            (
+                said("error_rate<1%", Ok(counts(1, 10_000)), None, None),
+                "error_rate 0.01% is < 1% (1 of 10000 requests)",
+            ),
+            (
+                said("success_rate > 95%", Ok(counts(1, 1000)), None, None),
+                "success_rate 99.9% is > 95% (1 of 1000 requests)",
+            ),
+            (
+                said("p95_latency < 500ms", Ok(latency(1250)), None, None),
+                "p95_latency 1.25s is not < 500ms (1000 requests)",
+            ),
             (
                 said("latency_p95_canary < 1.2x stable", Ok(latency(300)), Some(latency(200)), None),
                 "latency_p95_canary 300ms is not < 1.2x stable's 200ms (1000 requests)",
@@ -176,11 +202,17 @@ mod tests {
                 said("p95_latency <= 2x baseline", Ok(latency(300)), None, Some(0.2)),
                 "p95_latency 300ms is <= 2x baseline's 200ms (1000 requests)",
             ),
-            (said("no_critical_alerts", Ok(Reading::Scalar(2.0)), None, None), "2 critical alerts fire, and none may"),
+            (
+                said("no_critical_alerts", Ok(Reading::Scalar(2.0)), None, None),
+                "2 critical alerts fire, and none may",
+            ),
             (said("no_critical_alerts", Ok(Reading::Scalar(0.0)), None, None), "0 critical alerts fire"),
             (said("queue < 10", Ok(Reading::Scalar(12.5)), None, None), "queue 12.5 is not < 10"),
             (said("queue < 10", Ok(Reading::Scalar(f64::NAN)), None, None), "queue is not a number"),
-            (said("error_rate < 1%", Ok(counts(0, 20)), None, None), "error_rate waits for more requests than 20"),
+            (
+                said("error_rate < 1%", Ok(counts(0, 20)), None, None),
+                "error_rate waits for more requests than 20",
+            ),
             (said("error_rate < 1%", Ok(Reading::NoData), None, None), "there is no data for error_rate"),
             (said("error_rate < 1%", Err("503".to_owned()), None, None), "error_rate was not measured: 503"),
             (

@@ -86,7 +86,8 @@ impl<'a> Cursor<'a> {
         let begin = self.at;
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-            let problem = format!("a metric is expected, one of {} or a query's name", METRIC_NAMES.join(", "));
+            let problem =
+                format!("a metric is expected, one of {} or a query's name", METRIC_NAMES.join(", "));
             return Err(self.error_at(begin, problem));
         }
         Ok(name)
@@ -205,3 +206,5 @@ fn accepted(metric: &Metric) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod tests;

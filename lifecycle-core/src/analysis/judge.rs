@@ -158,7 +158,10 @@ impl Sample {
 }
 
 /// The sample in an answer, or what is to be said instead.
-pub(super) fn sample(metric: &Metric, answer: Option<&Result<Reading, String>>) -> Result<Sample, Measurement> {
+pub(super) fn sample(
+    metric: &Metric,
+    answer: Option<&Result<Reading, String>>,
+) -> Result<Sample, Measurement> {
     match answer {
         None => Err(Measurement::NoData),
         Some(Err(_)) => Err(Measurement::Error(MeasurementError::SourceFailed)),
@@ -169,10 +172,13 @@ pub(super) fn sample(metric: &Metric, answer: Option<&Result<Reading, String>>) 
 fn read(metric: &Metric, reading: &Reading) -> Result<Sample, Measurement> {
     let wrong_kind = Measurement::Error(MeasurementError::WrongKind);
     let (value, requests) = match (metric, reading) {
-        (_, Reading::NoData) | (Metric::ErrorRate | Metric::SuccessRate, Reading::Counts { requests: 0, .. }) => {
+        (_, Reading::NoData)
+        | (Metric::ErrorRate | Metric::SuccessRate, Reading::Counts { requests: 0, .. }) => {
             return Err(Measurement::NoData);
         }
-        (Metric::ErrorRate, Reading::Counts { requests, failed }) => (share(*failed, *requests), Some(*requests)),
+        (Metric::ErrorRate, Reading::Counts { requests, failed }) => {
+            (share(*failed, *requests), Some(*requests))
+        }
         (Metric::SuccessRate, Reading::Counts { requests, failed }) => {
             (share(requests.saturating_sub(*failed), *requests), Some(*requests))
         }

@@ -172,8 +172,7 @@ mod tests {
 
     #[test]
     fn enough_successes_in_a_row_forgive_tolerated_failures() {
-        let mut plan = AnalysisPlan::default();
-        plan.failure_limit = 1;
+        let mut plan = AnalysisPlan { failure_limit: 1, ..AnalysisPlan::default() };
         assert_eq!(after("fpppf", &plan), Verdict::Failed);
         plan.consecutive_success_limit = 3;
         for (looks, verdict) in [

@@ -14,6 +14,7 @@ use crate::version::Revision;
 /// Tells one effect from every other, and a repetition from a new one: epoch, step, and what it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
 pub struct EffectKey(pub Arc<str>);
 
 impl fmt::Display for EffectKey {

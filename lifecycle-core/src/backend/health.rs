@@ -105,7 +105,7 @@ impl Histogram {
     /// All requests.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// The quantile `per_mille / 1000` in microseconds, linear within its bucket (the rule of

@@ -37,6 +37,7 @@ pub use workload::{GroupStatus, ScaleWish, Workload, WorkloadCapabilities};
 /// token. An observation carries the token of the newest wish that took effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
 pub struct Token(pub u64);
 
 impl fmt::Display for Token {

@@ -18,8 +18,8 @@ use crate::version::Revision;
 /// - Shrinking stops replicas that are not ready first. A replica that is asked to stop leaves the
 ///   load balancing at once, finishes the requests it has for the wish's `drain`, and is gone after
 ///   that. It no longer counts as created, ready or available; it counts as `terminating`.
-/// - [`observe`](Self::observe) answers with every group that has a recorded wish, a replica, or a
-///   terminating replica. It reports a wish's token only once `created` takes that wish into
+/// - [`observe`](Self::observe) answers with every group that has a recorded wish (be it for 0
+///   replicas), a replica, or a terminating replica. It reports a wish's token only once `created` takes that wish into
 ///   account (on Kubernetes: observedGeneration has caught up).
 /// - A group belongs to the target by an identity of the backend (uid, pid and start time), never
 ///   by its name alone.

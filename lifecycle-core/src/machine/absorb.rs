@@ -162,13 +162,13 @@ fn group(turn: &mut Turn<'_>, status: &GroupStatus) {
 /// The backend does not know the group (any more).
 fn missing(group: &mut Group) {
     group.seen = Seen::default();
-    if group.wish == 0 {
-        group.acked = group.token;
-        (group.low, group.high) = (0, 0);
-    } else {
+    group.low = 0;
+    if group.wish > 0 {
+        // it was there, and somebody took it away
         group.acked = Token::default();
-        group.low = 0;
     }
+    // A group that is to be empty and was never acknowledged stays unacknowledged: an earlier wish for
+    // replicas may still come, and only a recorded token fences it off.
 }
 
 fn trouble(turn: &mut Turn<'_>, groups: &[GroupStatus]) {

@@ -189,7 +189,7 @@ fn measure(turn: &mut Turn<'_>) -> Verdict {
         let before = state.last.map(kind);
         state.record(measurement, &plan.analysis);
         let verdict = state.verdict(&plan.analysis);
-        worst = worse(worst, verdict);
+        worst = worst.worse(verdict);
         if before != Some(kind(measurement)) && !matches!(measurement, Measurement::Waiting) {
             let message = explain(check, measurement, state.reference, canary, stable);
             turn.tell(EventKind::Measured {
@@ -200,23 +200,6 @@ fn measure(turn: &mut Turn<'_>) -> Verdict {
         }
     }
     worst
-}
-
-/// Failed wins over Error, Error over Inconclusive.
-fn worse(a: Verdict, b: Verdict) -> Verdict {
-    let rank = |verdict| match verdict {
-        Verdict::Failed => 3,
-        Verdict::Error => 2,
-        Verdict::Inconclusive => 1,
-        _ => 0,
-    };
-    if rank(b) > rank(a) { b } else { a }
-}
-
-/// The check as a new step finds it: only what stable measured last is kept, because later steps are
-/// compared with it when stable has no traffic.
-pub(super) fn anew(check: &CheckState) -> CheckState {
-    CheckState { reference: check.reference, ..CheckState::default() }
 }
 
 fn kind(measurement: Measurement) -> &'static str {

@@ -92,6 +92,7 @@ pub struct State {
 /// Where a rollout is. Paused is not a phase: it is [`State::paused`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::exhaustive_enums, reason = "the machine is complete: whoever matches on it must know every case")]
 pub enum Phase {
     /// Nothing to do: stable is what is asked for (or nothing was ever asked for).
     #[default]
@@ -168,6 +169,7 @@ pub struct Seen {
 /// Where requests go, by number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::exhaustive_enums, reason = "the machine is complete: whoever matches on it must know every case")]
 pub enum Way {
     /// Every ready replica gets an equal share.
     #[default]

@@ -1,46 +1,16 @@
 //! Building a plan: every rule that a plan must keep.
 
+mod error;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+pub use error::PlanError;
 
 use super::{Amount, Hold, MAX_STEPS, Mode, Plan, PlannedHook, Retire, Size, Weight};
 use crate::analysis::AnalysisPlan;
 use crate::time::Millis;
-
-/// Why a plan cannot be built.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{field}: {problem}")]
-#[non_exhaustive]
-pub struct PlanError {
-    /// Which part of the plan.
-    pub field: String,
-    /// What is wrong with it and what is accepted.
-    pub problem: String,
-}
-
-impl PlanError {
-    /// An error in this part of the plan.
-    #[must_use]
-    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
-    }
-
-    /// The same error with the path of the field in a manifest whose steps and limits are in this
-    /// section: `steps[1]` of `canary` is `spec.canary.steps[1]`, `drain` is `spec.drain`.
-    #[must_use]
-    pub fn in_spec(self, section: &str) -> Self {
-        let Self { field, problem } = self;
-        let of_section = ["steps", "maxSurge", "maxUnavailable", "readinessAttempts"];
-        let field = match field {
-            field if field == "spec" || field.starts_with("spec.") => field,
-            field if of_section.iter().any(|name| field.starts_with(name)) => format!("spec.{section}.{field}"),
-            field => format!("spec.{field}"),
-        };
-        Self { field, problem }
-    }
-}
 
 /// A plan as it is stored: unchecked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -201,11 +171,19 @@ impl TryFrom<PlanParts> for Plan {
         check_steps(mode, &steps)?;
         check_limits(surge, unavailable)?;
         if hooks.len() > 64 {
-            return Err(PlanError::new("hooks", format!("{} hooks are more than 64: write fewer", hooks.len())));
+            return Err(PlanError::new(
+                "hooks",
+                format!("{} hooks are more than 64: write fewer", hooks.len()),
+            ));
         }
-        for (field, value) in [("progressDeadline", progress_deadline), ("analysis.interval", analysis.interval)] {
+        for (field, value) in
+            [("progressDeadline", progress_deadline), ("analysis.interval", analysis.interval)]
+        {
             if value.is_zero() {
-                return Err(PlanError::new(field, "0s is too short: write a duration longer than 0s, like 30s"));
+                return Err(PlanError::new(
+                    field,
+                    "0s is too short: write a duration longer than 0s, like 30s",
+                ));
             }
         }
         if readiness_attempts == Some(0) {
@@ -268,7 +246,10 @@ impl From<Plan> for PlanParts {
 /// matter: [`super::Limits::resolve`].
 fn check_limits(surge: Amount, unavailable: Amount) -> Result<(), PlanError> {
     if surge.is_zero() && unavailable.is_zero() {
-        return Err(PlanError::new("maxSurge", "maxSurge and maxUnavailable are both 0, and nothing could move: make one of them at least 1 or 1%"));
+        return Err(PlanError::new(
+            "maxSurge",
+            "maxSurge and maxUnavailable are both 0, and nothing could move: make one of them at least 1 or 1%",
+        ));
     }
     for (field, amount) in [("maxSurge", surge), ("maxUnavailable", unavailable)] {
         if let Amount::Percent(p) = amount
@@ -286,12 +267,18 @@ fn check_steps(mode: Mode, steps: &[Hold]) -> Result<(), PlanError> {
         return Err(PlanError::new("steps", "there are none: a plan needs at least one"));
     }
     if steps.len() > MAX_STEPS {
-        return Err(PlanError::new("steps", format!("{} steps are more than {MAX_STEPS}: write fewer", steps.len())));
+        return Err(PlanError::new(
+            "steps",
+            format!("{} steps are more than {MAX_STEPS}: write fewer", steps.len()),
+        ));
     }
     let mut before = Weight::ZERO;
     for (at, hold) in steps.iter().enumerate() {
         if hold.weight < before {
-            let text = format!("weight {} is below the {before} of the step before: write the same or more", hold.weight);
+            let text = format!(
+                "weight {} is below the {before} of the step before: write the same or more",
+                hold.weight
+            );
             return problem(at, text);
         }
         before = hold.weight;
@@ -305,3 +292,6 @@ fn check_steps(mode: Mode, steps: &[Hold]) -> Result<(), PlanError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ const MAX_CHECKS: usize = 32;
 /// The longest query.
 const MAX_QUERY: usize = 8192;
 
+/// Name and text.
+type Query = (Arc<str>, Arc<str>);
+
 /// `analysis`: how health is judged.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -46,9 +49,12 @@ impl AnalysisSpec {
         ];
         let fields = spec.section("analysis", &known)?;
         if let Some(sequential) = fields.get("sequential") {
-            return Err(sequential.error("that judge does not exist yet: leave the field away to use thresholds"));
+            return Err(
+                sequential.error("that judge does not exist yet: leave the field away to use thresholds")
+            );
         }
-        let limit = |name: &str, default: u32| fields.read_or(name, default, |field| field.whole(0..=1_000_000));
+        let limit =
+            |name: &str, default: u32| fields.read_or(name, default, |field| field.whole(0..=1_000_000));
         let mut rules = AnalysisPlan::default();
         rules.interval = fields.read_or("interval", rules.interval, Field::time_span)?;
         rules.window = fields.read_or("window", rules.window, Field::time_span)?;
@@ -68,7 +74,7 @@ impl AnalysisSpec {
     }
 }
 
-fn queries(field: &Field<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, SpecError> {
+fn queries(field: &Field<'_>) -> Result<Vec<Query>, SpecError> {
     let map = field.mapping()?;
     if map.len() > MAX_CHECKS {
         return Err(field.error(format!("{} queries are more than {MAX_CHECKS}", map.len())));
@@ -106,11 +112,14 @@ fn check(item: &Field<'_>, queries: &[&str]) -> Result<Check, SpecError> {
     // A misspelt metric comes first: its unit would be judged as that of a query.
     let name = text.trim_start();
     let name = &name[..name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len())];
-    let is_query = name.starts_with(|c: char| !c.is_ascii_digit()) && matches!(Metric::named(name), Metric::Named(_));
+    let is_query =
+        name.starts_with(|c: char| !c.is_ascii_digit()) && matches!(Metric::named(name), Metric::Named(_));
     if is_query && !queries.contains(&name) {
         let known: Vec<&str> = METRIC_NAMES.iter().chain(queries).copied().collect();
         let problem = unknown("metric", name, &known);
-        return Err(item.error(format!("{}: {problem} (or define it in spec.analysis.queries)", quoted(name))));
+        return Err(
+            item.error(format!("{}: {problem} (or define it in spec.analysis.queries)", quoted(name)))
+        );
     }
     text.parse().map_err(|error: crate::analysis::CheckError| item.error(error.to_string()))
 }

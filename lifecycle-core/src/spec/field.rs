@@ -115,7 +115,9 @@ impl<'a> Field<'a> {
             Value::Number(n) if n.as_f64().is_some_and(|n| n < 0.0) => {
                 Err(self.error(format!("{n} is negative: write a duration like 30s, 15m, 1h or 1h30m")))
             }
-            Value::Number(n) => Err(self.error(format!("{n} has no unit: write a duration like 30s, 15m, 1h or 1h30m"))),
+            Value::Number(n) => {
+                Err(self.error(format!("{n} has no unit: write a duration like 30s, 15m, 1h or 1h30m")))
+            }
             _ => self.expected("a duration like 30s, 15m, 1h or 1h30m"),
         }
     }
@@ -133,20 +135,25 @@ impl<'a> Field<'a> {
         let weight = self.value.as_u64().and_then(|n| u32::try_from(n).ok()).and_then(Weight::new);
         match weight {
             Some(weight) => Ok(weight),
-            None if self.value.is_string() => self.expected("a percentage: write a plain number from 0 to 100"),
+            None if self.value.is_string() => {
+                self.expected("a percentage: write a plain number from 0 to 100")
+            }
             None => self.expected("a percentage from 0 to 100"),
         }
     }
 
     /// A number of replicas or a percentage of them.
     pub(super) fn amount(&self, most: u32) -> Outcome<Amount> {
-        let percent = self.value.as_str().filter(|text| text.ends_with('%')).and_then(|text| text.parse().ok());
+        let percent =
+            self.value.as_str().filter(|text| text.ends_with('%')).and_then(|text| text.parse().ok());
         if let Some(amount @ Amount::Percent(0..=100)) = percent {
             return Ok(amount);
         }
         match self.value.as_u64().and_then(|n| u32::try_from(n).ok()) {
             Some(n) if n <= most => Ok(Amount::Replicas(n)),
-            _ => self.expected(&format!("a number of replicas from 0 to {most} or a percentage from 0% to 100%, like 25%")),
+            _ => self.expected(&format!(
+                "a number of replicas from 0 to {most} or a percentage from 0% to 100%, like 25%"
+            )),
         }
     }
 
@@ -220,7 +227,11 @@ impl<'a> Fields<'a> {
     }
 
     /// One of its fields, read, if it was written.
-    pub(super) fn read<T>(&self, name: &str, read: impl FnOnce(&Field<'a>) -> Outcome<T>) -> Outcome<Option<T>> {
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Field<'a>) -> Outcome<T>,
+    ) -> Outcome<Option<T>> {
         self.get(name).map(|field| read(&field)).transpose()
     }
 
@@ -264,7 +275,9 @@ pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
         .map(|name| (strsim::osa_distance(&word.to_lowercase(), &name.to_lowercase()), name))
         .min();
     match near {
-        Some((distance, name)) if distance <= 1 + word.len() / 5 => format!("no such {what}: did you mean {name}?"),
+        Some((distance, name)) if distance <= 1 + word.len() / 5 => {
+            format!("no such {what}: did you mean {name}?")
+        }
         _ => format!("no such {what}: known are {}", known.join(", ")),
     }
 }

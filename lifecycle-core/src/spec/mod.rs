@@ -21,6 +21,7 @@ mod analysis;
 mod duration;
 mod error;
 mod field;
+mod kind;
 mod parts;
 mod rollout;
 mod strategies;
@@ -29,7 +30,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -37,8 +37,9 @@ use serde_json::Value;
 pub use analysis::AnalysisSpec;
 pub use duration::{DurationError, parse_duration};
 pub use error::SpecError;
+pub use kind::{StrategyKind, Tier};
 pub use parts::{Probe, Traffic, TrafficProvider};
-pub use rollout::{MAX_REPLICAS, RolloutSpec, StrategyKind, Tier};
+pub use rollout::{MAX_REPLICAS, RolloutSpec};
 pub use strategies::{BlueGreen, Canary, CanaryStep, Rolling, Room};
 pub use text::{MAX_DEPTH, MAX_TEXT_BYTES, document};
 

@@ -35,7 +35,8 @@ impl Probe {
             endpoint: fields.read_or("endpoint", Arc::clone(&default.endpoint), endpoint)?,
             interval: fields.read_or("interval", default.interval, Field::time_span)?,
             timeout: fields.read_or("timeout", default.timeout, Field::time_span)?,
-            failure_threshold: fields.read_or("failureThreshold", default.failure_threshold, |f| f.whole(1..=1000))?,
+            failure_threshold: fields
+                .read_or("failureThreshold", default.failure_threshold, |f| f.whole(1..=1000))?,
         })
     }
 
@@ -101,7 +102,8 @@ impl Traffic {
             ("gateway-api", TrafficProvider::GatewayApi),
             ("flagger", TrafficProvider::Flagger),
         ];
-        let provider = fields.read_or("provider", TrafficProvider::Service, |field| field.one_of(&providers))?;
+        let provider =
+            fields.read_or("provider", TrafficProvider::Service, |field| field.one_of(&providers))?;
         if provider == TrafficProvider::Service {
             section.fields(&["provider", "service"])?;
         }
@@ -115,7 +117,11 @@ impl Traffic {
 /// `adopt: {deployment: NAME}`: a Deployment that becomes the first stable revision.
 pub(super) fn adopt(spec: &Fields<'_>) -> Result<Option<Arc<str>>, SpecError> {
     spec.read("adopt", |field| {
-        field.fields(&["deployment"])?.required("deployment", "the name of an existing Deployment", Field::name)
+        field.fields(&["deployment"])?.required(
+            "deployment",
+            "the name of an existing Deployment",
+            Field::name,
+        )
     })
 }
 
@@ -139,7 +145,8 @@ fn hook(item: &Field<'_>) -> Result<PlannedHook, SpecError> {
     let on = fields.required("on", "when it runs, like on: pre-deploy", |field| field.one_of(&points))?;
     let url = fields.required("url", "what is called, like http://host/path", url)?;
     let timeout = fields.read_or("timeout", Millis::from_secs(30), Field::time_span)?;
-    let aborts = fields.read_or("onFailure", true, |field| field.one_of(&[("abort", true), ("continue", false)]))?;
+    let aborts =
+        fields.read_or("onFailure", true, |field| field.one_of(&[("abort", true), ("continue", false)]))?;
     Ok(PlannedHook::new(on, url, timeout, aborts))
 }
 
@@ -151,6 +158,7 @@ fn url(field: &Field<'_>) -> Result<Arc<str>, SpecError> {
         Ok(text.into())
     } else {
         let shown = super::error::quoted(text);
-        Err(field.error(format!("{shown} is not a URL: write one like http://host/path or https://host/path")))
+        Err(field
+            .error(format!("{shown} is not a URL: write one like http://host/path or https://host/path")))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::analysis::AnalysisSpec;
 use super::error::SpecError;
 use super::field::{Field, Fields};
+use super::kind::{StrategyKind, Tier};
 use super::parts::{self, Probe, Traffic};
 use super::strategies::{BlueGreen, Canary, Rolling, Room};
 use crate::machine::Desired;
@@ -16,50 +17,6 @@ use crate::version::{Version, revision_hash};
 
 /// The most replicas that a spec may ask for.
 pub const MAX_REPLICAS: u32 = 100_000;
-
-/// How a new version gets there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum StrategyKind {
-    /// Replica by replica; the default.
-    Rolling,
-    /// A whole second set, and one switch.
-    BlueGreen,
-    /// A growing share of the traffic.
-    Canary,
-    /// All old replicas go before the new ones come: downtime.
-    Recreate,
-}
-
-impl StrategyKind {
-    const WORDS: [(&'static str, Self); 4] = [
-        ("rolling", Self::Rolling),
-        ("blue-green", Self::BlueGreen),
-        ("canary", Self::Canary),
-        ("recreate", Self::Recreate),
-    ];
-
-    /// The name that manifests use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rolling => "rolling",
-            Self::BlueGreen => "blue-green",
-            Self::Canary => "canary",
-            Self::Recreate => "recreate",
-        }
-    }
-}
-
-/// What was promised about downtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Tier {
-    /// Nothing; the default.
-    Standard,
-    /// None, ever: what cannot keep all replicas available is refused.
-    Enterprise,
-}
 
 /// What shall run, and how it gets there. Only a manifest makes one, so a spec that exists is valid.
 ///
@@ -124,15 +81,16 @@ const KNOWN: [&str; 19] = [
 impl RolloutSpec {
     pub(super) fn read(field: &Field<'_>, name: &Arc<str>) -> Result<Self, SpecError> {
         let fields = field.fields(&KNOWN)?;
-        let tiers = [("standard", Tier::Standard), ("enterprise", Tier::Enterprise)];
         let replicas = fields.read_or("replicas", 1, |field| field.whole(1..=MAX_REPLICAS))?;
-        let template = fields.read("template", |field| field.mapping().map(|_| Arc::new(field.value.clone())))?;
+        let template =
+            fields.read("template", |field| field.mapping().map(|_| Arc::new(field.value.clone())))?;
         let spec = Self {
             agent_id: fields.read_or("agentId", Arc::clone(name), Field::label)?,
             version: fields.required("version", "a semantic version like version: 1.5.0", Field::version)?,
-            strategy: fields.read_or("strategy", StrategyKind::Rolling, |field| field.one_of(&StrategyKind::WORDS))?,
+            strategy: fields
+                .read_or("strategy", StrategyKind::Rolling, |field| field.one_of(&StrategyKind::WORDS))?,
             replicas,
-            tier: fields.read_or("tier", Tier::Standard, |field| field.one_of(&tiers))?,
+            tier: fields.read_or("tier", Tier::Standard, |field| field.one_of(&Tier::WORDS))?,
             health_check: Probe::read(&fields, "healthCheck", &Probe::readiness())?,
             liveness: Probe::read(&fields, "liveness", &Probe::liveness())?,
             template,
@@ -145,8 +103,13 @@ impl RolloutSpec {
             analysis: AnalysisSpec::read(&fields)?,
             hooks: parts::hooks(&fields)?,
             drain: fields.read_or("drain", Millis::from_secs(5), Field::duration)?,
-            progress_deadline: fields.read_or("progressDeadline", Millis::from_secs(600), Field::time_span)?,
-            revision_history_limit: fields.read_or("revisionHistoryLimit", 10, |field| field.whole(0..=100))?,
+            progress_deadline: fields.read_or(
+                "progressDeadline",
+                Millis::from_secs(600),
+                Field::time_span,
+            )?,
+            revision_history_limit: fields
+                .read_or("revisionHistoryLimit", 10, |field| field.whole(0..=100))?,
             paused: fields.read_or("paused", false, Field::boolean)?,
         };
         spec.check_tier(&fields)?;
@@ -173,7 +136,12 @@ impl RolloutSpec {
             n => format!("would let fewer than {n} replicas serve"),
         };
         let path = format!("{}.{section}.maxUnavailable", fields.path());
-        refuse(path, format!("{max_unavailable} {why}, and tier enterprise accepts none: write 0 (and maxSurge 1 or more)"))
+        refuse(
+            path,
+            format!(
+                "{max_unavailable} {why}, and tier enterprise accepts none: write 0 (and maxSurge 1 or more)"
+            ),
+        )
     }
 
     /// With this template, where the manifest has none (from the release in a registry).
@@ -204,16 +172,18 @@ impl RolloutSpec {
         let template = self.template.as_deref().unwrap_or(&Value::Null);
         match &self.configuration {
             None => revision_hash(&self.version, template),
-            Some(configuration) => {
-                revision_hash(&self.version, &json!({"template": template, "configuration": &**configuration}))
-            }
+            Some(configuration) => revision_hash(
+                &self.version,
+                &json!({"template": template, "configuration": &**configuration}),
+            ),
         }
     }
 
     /// What the spec asks of the machine, when its plan moves traffic in this mode.
     #[must_use]
     pub fn desired(&self, mode: Mode) -> Desired {
-        Desired::new(self.revision_hash().into(), self.version.clone(), self.replicas, mode).paused(self.paused)
+        Desired::new(self.revision_hash().into(), self.version.clone(), self.replicas, mode)
+            .paused(self.paused)
     }
 
     /// The component that it deploys; the manifest's name unless written.

@@ -92,7 +92,8 @@ impl Room {
 
 impl Rolling {
     pub(super) fn read(spec: &Fields<'_>) -> Result<Self, SpecError> {
-        let fields = spec.section("rolling", &["maxSurge", "maxUnavailable", "window", "readinessAttempts"])?;
+        let fields =
+            spec.section("rolling", &["maxSurge", "maxUnavailable", "window", "readinessAttempts"])?;
         Ok(Self {
             room: Room::read(&fields)?,
             window: fields.read_or("window", Millis::from_secs(300), Field::duration)?,
@@ -107,9 +108,9 @@ impl BlueGreen {
         let fields = spec.section("blueGreen", &known)?;
         let scale_down_after = fields.read_or("scaleDownAfter", Millis::from_secs(3600), Field::duration)?;
         let keep_for = fields.read("keepFor", |field| match field.duration()? {
-            keep if keep < scale_down_after => {
-                Err(field.error(format!("{keep} is shorter than scaleDownAfter ({scale_down_after}): write at least that")))
-            }
+            keep if keep < scale_down_after => Err(field.error(format!(
+                "{keep} is shorter than scaleDownAfter ({scale_down_after}): write at least that"
+            ))),
             keep => Ok(keep),
         })?;
         Ok(Self {
@@ -149,8 +150,11 @@ fn steps(list: &Field<'_>, replicas: u32) -> Result<Vec<CanaryStep>, SpecError> 
         let step = CanaryStep::read(&item, replicas)?;
         if let Some(before) = steps.last().map(|step| step.weight).filter(|before| step.weight < *before) {
             let path = format!("{}.setWeight", item.path);
-            let problem =
-                format!("{} is below the {} of the step before: write the same or more", step.weight.get(), before.get());
+            let problem = format!(
+                "{} is below the {} of the step before: write the same or more",
+                step.weight.get(),
+                before.get()
+            );
             return Err(SpecError::new(path, problem));
         }
         steps.push(step);
@@ -161,7 +165,8 @@ fn steps(list: &Field<'_>, replicas: u32) -> Result<Vec<CanaryStep>, SpecError> 
 impl CanaryStep {
     fn read(item: &Field<'_>, replicas: u32) -> Result<Self, SpecError> {
         let fields = item.fields(&["setWeight", "bake", "approval", "canaryScale"])?;
-        let weight = fields.required("setWeight", "a percentage from 0 to 100, like setWeight: 10", Field::weight)?;
+        let weight =
+            fields.required("setWeight", "a percentage from 0 to 100, like setWeight: 10", Field::weight)?;
         Ok(Self {
             weight,
             bake: fields.read_or("bake", DEFAULT_BAKE, Field::duration)?,
@@ -181,7 +186,9 @@ fn canary_scale(field: &Field<'_>, weight: Weight, replicas: u32) -> Result<Opti
         (Some(count), None, None) => (Size::Exactly(count), weight.of(replicas)),
         (None, Some(percent), None) => (Size::Share(percent), weight.of(replicas)),
         (None, None, Some(true)) => return Ok(None),
-        _ => return Err(field.error("write exactly one of replicas: N, percent: 0 to 100, matchWeight: true")),
+        _ => {
+            return Err(field.error("write exactly one of replicas: N, percent: 0 to 100, matchWeight: true"));
+        }
     };
     let size_now = size.of(replicas);
     let too_small = size_now < needed || matches!(size, Size::Share(percent) if percent < weight);

@@ -86,12 +86,11 @@ fn yaml(text: &str) -> Result<Value, SpecError> {
     };
     let slip = RefCell::new(Slip::default());
     let root = Node { path: String::new(), depth: 0, slip: &slip };
-    serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| root.deserialize(reader)).map_err(
-        |error| {
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| root.deserialize(reader))
+        .map_err(|error| {
             let Slip { path, problem } = slip.into_inner();
             SpecError::new(path.unwrap_or_default(), problem.unwrap_or_else(|| not_yaml(&error)))
-        },
-    )
+        })
 }
 
 pub(super) fn too_deep() -> String {
@@ -102,7 +101,8 @@ pub(super) fn too_deep() -> String {
 fn not_yaml(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
     let place = error.location().filter(|place| place.line() > 0);
-    let place = place.map_or(String::new(), |place| format!("line {}, column {}: ", place.line(), place.column()));
+    let place =
+        place.map_or(String::new(), |place| format!("line {}, column {}: ", place.line(), place.column()));
     let mut cause = error.without_snippet();
     while let Error::AliasError { error, .. } = cause {
         cause = error.without_snippet();
@@ -222,7 +222,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut list = Vec::new();
         loop {
             let path = format!("{}[{}]", self.path, list.len());
-            match items.next_element_seed(self.below(path.clone())).map_err(|error| self.note(&path, error))? {
+            match items
+                .next_element_seed(self.below(path.clone()))
+                .map_err(|error| self.note(&path, error))?
+            {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -237,7 +240,8 @@ impl<'de> Visitor<'de> for Node<'_> {
             if map.contains_key(&key) {
                 return Err(self.refuse(path, "is written twice".to_owned()));
             }
-            let value = entries.next_value_seed(self.below(path.clone())).map_err(|error| self.note(&path, error))?;
+            let value =
+                entries.next_value_seed(self.below(path.clone())).map_err(|error| self.note(&path, error))?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

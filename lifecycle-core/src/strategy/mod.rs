@@ -118,7 +118,8 @@ pub fn by_name(name: &str) -> Option<&'static dyn Strategy> {
 /// ```
 pub fn compile(spec: &RolloutSpec, context: &PlanContext) -> Result<Target, PlanError> {
     let name = spec.strategy().name();
-    let strategy = by_name(name).ok_or_else(|| PlanError::new("spec.strategy", format!("no such strategy: {name}")))?;
+    let strategy =
+        by_name(name).ok_or_else(|| PlanError::new("spec.strategy", format!("no such strategy: {name}")))?;
     compile_with(strategy, spec, context)
 }
 
@@ -126,14 +127,23 @@ pub fn compile(spec: &RolloutSpec, context: &PlanContext) -> Result<Target, Plan
 ///
 /// # Errors
 /// When the strategy has no plan for it in this context.
-pub fn compile_with(strategy: &dyn Strategy, spec: &RolloutSpec, context: &PlanContext) -> Result<Target, PlanError> {
+pub fn compile_with(
+    strategy: &dyn Strategy,
+    spec: &RolloutSpec,
+    context: &PlanContext,
+) -> Result<Target, PlanError> {
     let plan = strategy.plan(spec, context)?;
     let desired = spec.desired(plan.mode());
     Ok(Target::new(Arc::new(plan), desired))
 }
 
 /// A plan with what every strategy takes from the spec.
-fn builder(strategy: &dyn Strategy, mode: Mode, spec: &RolloutSpec, default_checks: &[&str]) -> Result<PlanBuilder, PlanError> {
+fn builder(
+    strategy: &dyn Strategy,
+    mode: Mode,
+    spec: &RolloutSpec,
+    default_checks: &[&str],
+) -> Result<PlanBuilder, PlanError> {
     let builder = PlanBuilder::new(strategy.name(), mode)
         .analysis(analysis(spec, default_checks)?)
         .drain(spec.drain())
@@ -145,6 +155,7 @@ fn builder(strategy: &dyn Strategy, mode: Mode, spec: &RolloutSpec, default_chec
 fn analysis(spec: &RolloutSpec, default_checks: &[&str]) -> Result<AnalysisPlan, PlanError> {
     let parsed = default_checks.iter().map(|text| text.parse());
     let checks = parsed.collect::<Result<Vec<_>, _>>();
-    let checks = checks.map_err(|error: crate::analysis::CheckError| PlanError::new("checks", error.to_string()))?;
+    let checks =
+        checks.map_err(|error: crate::analysis::CheckError| PlanError::new("checks", error.to_string()))?;
     Ok(spec.analysis().plan(checks))
 }

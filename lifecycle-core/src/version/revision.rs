@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 /// The number of a revision within its rollout target. Numbers grow and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
 pub struct RevisionNumber(pub u32);
 
 impl fmt::Display for RevisionNumber {

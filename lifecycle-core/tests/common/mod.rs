@@ -7,7 +7,7 @@ use lifecycle_core::backend::Record;
 use lifecycle_core::machine::State;
 
 /// The result of a future that never has to wait.
-pub fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("it waits for something"),
@@ -15,7 +15,7 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A record that can be told from others by its epoch.
-pub fn record(epoch: u32) -> Record {
+pub(crate) fn record(epoch: u32) -> Record {
     let mut state = State::default();
     state.epoch = epoch;
     Record::of(state)

@@ -37,6 +37,7 @@ pub trait RolloutStore: Send + Sync + Debug {
 
 /// Changes with every save. Compared for equality only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
 pub struct StoreVersion(pub String);
 
 /// What is kept of a rollout target: its state, and the plan of the rollout that is on its way. An

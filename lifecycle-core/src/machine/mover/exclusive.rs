@@ -17,10 +17,8 @@ pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
     let gone = none_left(turn, &leaving) && leaving.iter().all(|&number| is_there(turn, Some(number), 0));
     if gone {
         let balanced = turn.state.route.is_surely(Way::Balanced);
-        if ask_way(turn, Way::Balanced) || balanced {
-            if let Some(revision) = comes {
-                ask(turn, revision, size);
-            }
+        if let (true, Some(revision)) = (ask_way(turn, Way::Balanced) || balanced, comes) {
+            ask(turn, revision, size);
         }
     }
     repeat(turn);

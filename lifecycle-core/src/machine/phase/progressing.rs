@@ -8,12 +8,13 @@ use super::super::hooks::{self, HookState};
 use super::super::mover::{self, Goal};
 use super::super::state::{Phase, Progress};
 use super::super::turn::Turn;
-use crate::backend::HookPoint;
+use crate::backend::{HookPoint, Token};
 use crate::plan::replicas;
 use crate::plan::{Hold, Mode, Weight};
 use crate::time::Millis;
 
 pub(super) fn decide(turn: &mut Turn<'_>) {
+    let token = turn.state.token;
     let dt = turn.dt;
     turn.state.progress.in_step += dt;
     turn.state.progress.since_look += dt;
@@ -30,7 +31,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         if turn.state.phase == Phase::Progressing {
             let goal = waiting_goal(turn);
             mover::towards(turn, goal);
-            watch_deadline(turn);
+            watch_deadline(turn, token);
         }
         return;
     }
@@ -38,7 +39,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     // (a goal that is not whole yet is never "reached")
     let reached = mover::towards(turn, goal) && whole;
     if turn.state.phase == Phase::Progressing {
-        settle(turn, reached);
+        settle(turn, reached, token);
     }
 }
 
@@ -187,15 +188,15 @@ fn may_shift(turn: &mut Turn<'_>, goal: Goal) -> bool {
 }
 
 /// Replicas and weight are where the step wants them, or not: bake, and pass the gate.
-fn settle(turn: &mut Turn<'_>, reached: bool) {
+fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
     let was = std::mem::replace(&mut turn.state.progress.settled, reached);
     if !reached {
-        return watch_deadline(turn);
+        return watch_deadline(turn, token);
     }
     if turn.hold().weight > turn.hold_before().map_or(Weight::ZERO, |hold| hold.weight) {
         match hooks::at(turn, &[HookPoint::PostSwitch]) {
             HookState::Passed => {}
-            HookState::Running => return watch_deadline(turn),
+            HookState::Running => return watch_deadline(turn, token),
             HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
         }
     }
@@ -238,19 +239,21 @@ fn leave(turn: &mut Turn<'_>, evidence: Option<Arc<str>>) {
         return to_promoting(turn);
     }
     let before = std::mem::take(&mut turn.state.progress);
-    let checks = before.checks.iter().map(gate::anew).collect();
+    let checks = before.checks.iter().map(crate::analysis::CheckState::anew).collect();
     turn.state.progress = Progress { step, rollback: before.rollback, checks, ..Progress::default() };
     turn.wake_in(Millis::ZERO);
 }
 
-fn watch_deadline(turn: &mut Turn<'_>) {
+/// Goes back when nothing has moved for too long; what was wished for in this very step (after `token`)
+/// gets its chance first.
+fn watch_deadline(turn: &mut Turn<'_>, token: Token) {
     if turn.state.paused.is_some() {
         return;
     }
     let measure = turn.in_place(turn.state.canary);
     turn.stall(measure);
     let (waited, deadline) = (turn.state.progress.stalled, turn.plan.progress_deadline);
-    if waited >= deadline {
+    if waited >= deadline && turn.state.token == token {
         super::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
     } else {
         turn.wake_in(deadline.left(waited));

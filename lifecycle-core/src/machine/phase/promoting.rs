@@ -19,6 +19,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         Mode::Routed { dynamic_stable: true } => 1,
         Mode::Ratio | Mode::Exclusive => 0,
     };
+    let before = turn.state.token;
     let reached = mover::towards(turn, Goal { stable, canary: n, weight: Weight::FULL, back: false });
     if reached {
         return promote(turn);
@@ -26,7 +27,8 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     let measure = turn.in_place(turn.state.canary);
     turn.stall(measure);
     let waited = turn.state.progress.stalled;
-    if waited >= turn.plan.progress_deadline {
+    // (what was wished for in this very step gets its chance)
+    if waited >= turn.plan.progress_deadline && turn.state.token == before {
         super::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
     } else {
         turn.wake_in(turn.plan.progress_deadline.left(waited));

@@ -19,7 +19,12 @@ fn a_version_is_all_that_must_be_written_and_the_rest_has_its_defaults() {
     assert_eq!(&**spec.agent_id(), "edge-agent");
     assert_eq!((spec.strategy(), spec.replicas(), spec.tier()), (StrategyKind::Rolling, 1, Tier::Standard));
     let probe = |probe: &Probe| {
-        (probe.endpoint.to_string(), probe.interval.to_string(), probe.timeout.to_string(), probe.failure_threshold)
+        (
+            probe.endpoint.to_string(),
+            probe.interval.to_string(),
+            probe.timeout.to_string(),
+            probe.failure_threshold,
+        )
     };
     assert_eq!(probe(spec.health_check()), ("/ready".into(), "5s".into(), "3s".into(), 2));
     assert_eq!(probe(spec.liveness()), ("/health".into(), "10s".into(), "5s".into(), 3));
@@ -118,25 +123,38 @@ fn every_field_is_read() {
         step(20, minutes(30), false, None),
     ];
     assert_eq!(spec.canary().steps, steps);
-    assert_eq!((spec.canary().room.max_surge, spec.canary().dynamic_stable_scale), (Amount::Replicas(2), true));
+    assert_eq!(
+        (spec.canary().room.max_surge, spec.canary().dynamic_stable_scale),
+        (Amount::Replicas(2), true)
+    );
     let traffic = spec.traffic();
     assert_eq!((traffic.provider, &*traffic.service), (TrafficProvider::Istio, "svc"));
-    assert_eq!(serde_json::to_value(&traffic.settings).unwrap(), json!({"virtualService": {"name": "vs", "routes": ["primary"]}}));
+    assert_eq!(
+        serde_json::to_value(&traffic.settings).unwrap(),
+        json!({"virtualService": {"name": "vs", "routes": ["primary"]}})
+    );
     let analysis = spec.analysis().plan(vec!["no_critical_alerts".parse().unwrap()]);
-    assert_eq!((analysis.interval, analysis.window, analysis.min_requests), (Millis(1000), Millis(30_000), 5));
+    assert_eq!(
+        (analysis.interval, analysis.window, analysis.min_requests),
+        (Millis(1000), Millis(30_000), 5)
+    );
     assert_eq!((analysis.failure_limit, analysis.inconclusive_limit), (1, 2));
     assert_eq!((analysis.consecutive_error_limit, analysis.consecutive_success_limit), (3, 4));
     assert_eq!(analysis.initial_delay, Millis(5000));
     let checks: Vec<String> = analysis.checks.iter().map(ToString::to_string).collect();
     assert_eq!(checks, ["error_rate < 2%", "queue < 10"]);
     assert_eq!(analysis.queries, [("queue".into(), "sum(queue)".into())]);
-    let hooks: Vec<_> = spec.hooks().iter().map(|hook| (hook.on, &*hook.url, hook.timeout, hook.aborts)).collect();
+    let hooks: Vec<_> =
+        spec.hooks().iter().map(|hook| (hook.on, &*hook.url, hook.timeout, hook.aborts)).collect();
     let wanted = [
         (HookPoint::Smoke, "https://h/x", Millis(5000), false),
         (HookPoint::PreDeploy, "http://h", Millis(30_000), true),
     ];
     assert_eq!(hooks, wanted);
-    assert_eq!((spec.drain(), spec.progress_deadline(), spec.revision_history_limit()), (Millis(1000), minutes(2), 3));
+    assert_eq!(
+        (spec.drain(), spec.progress_deadline(), spec.revision_history_limit()),
+        (Millis(1000), minutes(2), 3)
+    );
     assert!(spec.paused());
 }
 
@@ -150,7 +168,13 @@ fn a_given_list_of_checks_replaces_the_default_and_an_empty_one_is_none() {
 
 #[test]
 fn versions_are_normalised() {
-    for (written, version) in [("1.5.0", "1.5.0"), ("v2.0.0", "2.0.0"), ("\"1.5\"", "1.5.0"), ("\"1.10\"", "1.10.0"), ("v3", "3.0.0")] {
+    for (written, version) in [
+        ("1.5.0", "1.5.0"),
+        ("v2.0.0", "2.0.0"),
+        ("\"1.5\"", "1.5.0"),
+        ("\"1.10\"", "1.10.0"),
+        ("v3", "3.0.0"),
+    ] {
         let text = manifest(&format!("version: {written}"));
         assert_eq!(Manifest::from_yaml(&text).unwrap().spec.version().to_string(), version, "{written}");
     }
@@ -196,14 +220,20 @@ fn a_yaml_mapping_in_braces_is_not_taken_for_json() {
 
 #[test]
 fn one_document_may_have_its_marks() {
-    for text in [format!("---\n{}", manifest("version: 1.5.0")), format!("{}---\n", manifest("version: 1.5.0")), format!("# c\n{}...\n", manifest("version: 1.5.0"))] {
+    for text in [
+        format!("---\n{}", manifest("version: 1.5.0")),
+        format!("{}---\n", manifest("version: 1.5.0")),
+        format!("# c\n{}...\n", manifest("version: 1.5.0")),
+    ] {
         assert_eq!(Manifest::from_yaml(&text).map(|manifest| manifest.spec), Ok(spec("")), "{text}");
     }
 }
 
 #[test]
 fn anchors_and_merges_are_understood() {
-    let text = format!("{HEAD}spec:\n  version: 1.5.0\n  healthCheck: &probe {{interval: 7s}}\n  liveness:\n    <<: *probe\n    timeout: 1s\n");
+    let text = format!(
+        "{HEAD}spec:\n  version: 1.5.0\n  healthCheck: &probe {{interval: 7s}}\n  liveness:\n    <<: *probe\n    timeout: 1s\n"
+    );
     let spec = Manifest::from_yaml(&text).unwrap().spec;
     assert_eq!((spec.liveness().interval, spec.liveness().timeout), (Millis(7000), Millis(1000)));
 }
@@ -226,5 +256,8 @@ fn only_version_template_and_configuration_make_another_revision() {
 fn the_wish_for_the_machine_is_the_spec_s() {
     let desired = spec("replicas: 7, paused: true").desired(Mode::Ratio);
     assert_eq!((desired.replicas, desired.paused, desired.mode), (7, true, Mode::Ratio));
-    assert_eq!((desired.version.to_string(), &*desired.hash), ("1.5.0".to_owned(), &*spec("").revision_hash()));
+    assert_eq!(
+        (desired.version.to_string(), &*desired.hash),
+        ("1.5.0".to_owned(), &*spec("").revision_hash())
+    );
 }

@@ -17,7 +17,11 @@ fn unknown_fields_are_named_with_the_one_that_was_meant() {
         ("replica: 3", "spec.replica", "no such field: did you mean replicas?"),
         ("Strategy: canary", "spec.Strategy", "did you mean strategy?"),
         ("canary: {stepz: []}", "spec.canary.stepz", "did you mean steps?"),
-        ("canary: {steps: [{setWeight: 1, pause: 1m}]}", "spec.canary.steps[0].pause", "known are setWeight, bake, approval, canaryScale"),
+        (
+            "canary: {steps: [{setWeight: 1, pause: 1m}]}",
+            "spec.canary.steps[0].pause",
+            "known are setWeight, bake, approval, canaryScale",
+        ),
         ("rolling: {max_surge: 1}", "spec.rolling.max_surge", "did you mean maxSurge?"),
         ("blueGreen: {windows: 1m}", "spec.blueGreen.windows", "known are validate"),
         ("healthCheck: {path: /x}", "spec.healthCheck.path", "known are endpoint"),
@@ -27,7 +31,9 @@ fn unknown_fields_are_named_with_the_one_that_was_meant() {
         ("adopt: {name: x}", "spec.adopt.name", "known are deployment"),
         ("\"od\\nd\": 1", "spec[\"od\\nd\"]", "no such field"),
     ]);
-    let error = refusal("apiVersion: enis.andaon.com/v1\nkind: AgentDeployment\nmetadata: {nmae: x}\nspec: {version: 1.5.0}");
+    let error = refusal(
+        "apiVersion: enis.andaon.com/v1\nkind: AgentDeployment\nmetadata: {nmae: x}\nspec: {version: 1.5.0}",
+    );
     assert_eq!(error, "metadata.nmae: no such field: did you mean name?");
     let error = refusal(&format!("{HEAD}specs: {{version: 1.5.0}}"));
     assert_eq!(error, "specs: no such field: did you mean spec?");
@@ -46,7 +52,11 @@ fn wrong_types_say_what_is_accepted() {
         ("paused: yes", "spec.paused", "\"yes\" is not true or false"),
         ("paused: 1", "spec.paused", "1 is not true or false"),
         ("strategy: 3", "spec.strategy", "3 is not one of rolling, blue-green, canary, recreate"),
-        ("strategy: blue_green", "spec.strategy", "\"blue_green\" is not one of rolling, blue-green, canary, recreate"),
+        (
+            "strategy: blue_green",
+            "spec.strategy",
+            "\"blue_green\" is not one of rolling, blue-green, canary, recreate",
+        ),
         ("tier: gold", "spec.tier", "is not one of standard, enterprise"),
         ("template: text", "spec.template", "\"text\" is not a mapping"),
         ("canary: []", "spec.canary", "a list is not a mapping"),
@@ -54,8 +64,16 @@ fn wrong_types_say_what_is_accepted() {
         ("canary: {steps: [10]}", "spec.canary.steps[0]", "10 is not a mapping"),
         ("agentId: \"-x\"", "spec.agentId", "is not an identifier"),
         ("agentId: 7", "spec.agentId", "is not an identifier"),
-        ("healthCheck: {endpoint: ready}", "spec.healthCheck.endpoint", "\"ready\" is not a path: write one like /ready"),
-        ("traffic: {provider: nginx}", "spec.traffic.provider", "is not one of service, istio, gateway-api, flagger"),
+        (
+            "healthCheck: {endpoint: ready}",
+            "spec.healthCheck.endpoint",
+            "\"ready\" is not a path: write one like /ready",
+        ),
+        (
+            "traffic: {provider: nginx}",
+            "spec.traffic.provider",
+            "is not one of service, istio, gateway-api, flagger",
+        ),
         ("traffic: {service: My_Svc}", "spec.traffic.service", "is not a name"),
         ("adopt: {}", "spec.adopt.deployment", "is missing"),
         ("revisionHistoryLimit: 101", "spec.revisionHistoryLimit", "from 0 to 100"),
@@ -65,7 +83,11 @@ fn wrong_types_say_what_is_accepted() {
 #[test]
 fn durations_need_a_unit_and_no_sign() {
     check(&[
-        ("drain: 5 minutes", "spec.drain", "\"5 minutes\" is no duration: write a duration like 30s, 15m, 1h"),
+        (
+            "drain: 5 minutes",
+            "spec.drain",
+            "\"5 minutes\" is no duration: write a duration like 30s, 15m, 1h",
+        ),
         ("drain: 10x", "spec.drain", "\"10x\" has an unknown unit: write a duration like 30s, 15m, 1h"),
         ("drain: 30", "spec.drain", "30 has no unit: write a duration like 30s, 15m, 1h"),
         ("drain: \"30\"", "spec.drain", "\"30\" has no unit"),
@@ -86,18 +108,62 @@ fn durations_need_a_unit_and_no_sign() {
 #[test]
 fn weights_are_percentages_that_do_not_fall() {
     check(&[
-        ("canary: {steps: [{setWeight: 10}, {setWeight: 120}]}", "spec.canary.steps[1].setWeight", "120 is not a percentage from 0 to 100"),
-        ("canary: {steps: [{setWeight: -1}]}", "spec.canary.steps[0].setWeight", "-1 is not a percentage from 0 to 100"),
-        ("canary: {steps: [{setWeight: 2.5}]}", "spec.canary.steps[0].setWeight", "2.5 is not a percentage from 0 to 100"),
-        ("canary: {steps: [{setWeight: 10%}]}", "spec.canary.steps[0].setWeight", "write a plain number from 0 to 100"),
-        ("canary: {steps: [{setWeight: 50}, {setWeight: 20}]}", "spec.canary.steps[1].setWeight", "20 is below the 50 of the step before"),
+        (
+            "canary: {steps: [{setWeight: 10}, {setWeight: 120}]}",
+            "spec.canary.steps[1].setWeight",
+            "120 is not a percentage from 0 to 100",
+        ),
+        (
+            "canary: {steps: [{setWeight: -1}]}",
+            "spec.canary.steps[0].setWeight",
+            "-1 is not a percentage from 0 to 100",
+        ),
+        (
+            "canary: {steps: [{setWeight: 2.5}]}",
+            "spec.canary.steps[0].setWeight",
+            "2.5 is not a percentage from 0 to 100",
+        ),
+        (
+            "canary: {steps: [{setWeight: 10%}]}",
+            "spec.canary.steps[0].setWeight",
+            "write a plain number from 0 to 100",
+        ),
+        (
+            "canary: {steps: [{setWeight: 50}, {setWeight: 20}]}",
+            "spec.canary.steps[1].setWeight",
+            "20 is below the 50 of the step before",
+        ),
         ("canary: {steps: [{bake: 1m}]}", "spec.canary.steps[0].setWeight", "is missing"),
-        ("replicas: 10, canary: {steps: [{setWeight: 50, canaryScale: {percent: 10}}]}", "spec.canary.steps[0].canaryScale", "1 of 10 replicas cannot carry setWeight 50: write at least 5"),
-        ("replicas: 10, canary: {steps: [{setWeight: 50, canaryScale: {replicas: 4}}]}", "spec.canary.steps[0].canaryScale", "4 of 10 replicas cannot carry setWeight 50"),
-        ("canary: {steps: [{setWeight: 1, canaryScale: {replicas: 0}}]}", "spec.canary.steps[0].canaryScale", "cannot carry"),
-        ("canary: {steps: [{setWeight: 1, canaryScale: {}}]}", "spec.canary.steps[0].canaryScale", "exactly one of"),
-        ("canary: {steps: [{setWeight: 1, canaryScale: {replicas: 1, percent: 10}}]}", "spec.canary.steps[0].canaryScale", "exactly one of"),
-        ("canary: {steps: [{setWeight: 1, canaryScale: {matchWeight: false}}]}", "spec.canary.steps[0].canaryScale", "exactly one of"),
+        (
+            "replicas: 10, canary: {steps: [{setWeight: 50, canaryScale: {percent: 10}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "1 of 10 replicas cannot carry setWeight 50: write at least 5",
+        ),
+        (
+            "replicas: 10, canary: {steps: [{setWeight: 50, canaryScale: {replicas: 4}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "4 of 10 replicas cannot carry setWeight 50",
+        ),
+        (
+            "canary: {steps: [{setWeight: 1, canaryScale: {replicas: 0}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "cannot carry",
+        ),
+        (
+            "canary: {steps: [{setWeight: 1, canaryScale: {}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "exactly one of",
+        ),
+        (
+            "canary: {steps: [{setWeight: 1, canaryScale: {replicas: 1, percent: 10}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "exactly one of",
+        ),
+        (
+            "canary: {steps: [{setWeight: 1, canaryScale: {matchWeight: false}}]}",
+            "spec.canary.steps[0].canaryScale",
+            "exactly one of",
+        ),
     ]);
     let steps = vec!["{setWeight: 1}"; 65].join(", ");
     check(&[(&format!("canary: {{steps: [{steps}]}}"), "spec.canary.steps", "65 items are more than 64")]);
@@ -121,13 +187,21 @@ fn surge_and_unavailable_cannot_both_be_zero() {
         ]);
     }
     check(&[
-        ("rolling: {maxSurge: -1}", "spec.rolling.maxSurge", "-1 is not a number of replicas from 0 to 100000 or a percentage from 0% to 100%"),
+        (
+            "rolling: {maxSurge: -1}",
+            "spec.rolling.maxSurge",
+            "-1 is not a number of replicas from 0 to 100000 or a percentage from 0% to 100%",
+        ),
         ("rolling: {maxSurge: 101%}", "spec.rolling.maxSurge", "\"101%\" is not a number of replicas"),
         ("rolling: {maxSurge: -5%}", "spec.rolling.maxSurge", "is not a number of replicas"),
         ("rolling: {maxUnavailable: oops}", "spec.rolling.maxUnavailable", "is not a number of replicas"),
         ("rolling: {maxUnavailable: \"1\"}", "spec.rolling.maxUnavailable", "is not a number of replicas"),
         ("rolling: {maxUnavailable: 1.5%}", "spec.rolling.maxUnavailable", "is not a number of replicas"),
-        ("rolling: {readinessAttempts: 0}", "spec.rolling.readinessAttempts", "0 is not a whole number from 1"),
+        (
+            "rolling: {readinessAttempts: 0}",
+            "spec.rolling.readinessAttempts",
+            "0 is not a whole number from 1",
+        ),
     ]);
 }
 
@@ -149,13 +223,19 @@ fn versions_are_semantic_and_never_numbers() {
     }
     let long = refusal(&manifest(&format!("version: 1.0.0-{}", "a".repeat(100))));
     assert!(long.contains("is longer than 63 characters"), "{long}");
-    assert!(refusal(&manifest("replicas: 1")).starts_with("spec.version: is missing: write a semantic version"));
+    assert!(
+        refusal(&manifest("replicas: 1")).starts_with("spec.version: is missing: write a semantic version")
+    );
 }
 
 #[test]
 fn replicas_are_at_least_one_and_not_absurd() {
     for replicas in ["0", "-1", "100001", "4294967296", "99999999999999999999999"] {
-        check(&[(&format!("replicas: {replicas}"), "spec.replicas", "is not a whole number from 1 to 100000")]);
+        check(&[(
+            &format!("replicas: {replicas}"),
+            "spec.replicas",
+            "is not a whole number from 1 to 100000",
+        )]);
     }
     assert_eq!(spec("replicas: 100000").replicas(), MAX_REPLICAS);
 }
@@ -163,11 +243,31 @@ fn replicas_are_at_least_one_and_not_absurd() {
 #[test]
 fn the_enterprise_tier_accepts_no_downtime() {
     check(&[
-        ("tier: enterprise, strategy: recreate", "spec.strategy", "tier enterprise accepts none: write rolling, blue-green or canary"),
-        ("tier: enterprise, rolling: {maxUnavailable: 1}", "spec.rolling.maxUnavailable", "1 of a single replica is downtime"),
-        ("tier: enterprise, replicas: 10, rolling: {maxUnavailable: 1}", "spec.rolling.maxUnavailable", "fewer than 10 replicas"),
-        ("tier: enterprise, replicas: 3, rolling: {maxSurge: 0, maxUnavailable: 1%}", "spec.rolling.maxUnavailable", "1% would let fewer"),
-        ("tier: enterprise, strategy: canary, replicas: 4, canary: {maxUnavailable: 25%}", "spec.canary.maxUnavailable", "25% would let fewer"),
+        (
+            "tier: enterprise, strategy: recreate",
+            "spec.strategy",
+            "tier enterprise accepts none: write rolling, blue-green or canary",
+        ),
+        (
+            "tier: enterprise, rolling: {maxUnavailable: 1}",
+            "spec.rolling.maxUnavailable",
+            "1 of a single replica is downtime",
+        ),
+        (
+            "tier: enterprise, replicas: 10, rolling: {maxUnavailable: 1}",
+            "spec.rolling.maxUnavailable",
+            "fewer than 10 replicas",
+        ),
+        (
+            "tier: enterprise, replicas: 3, rolling: {maxSurge: 0, maxUnavailable: 1%}",
+            "spec.rolling.maxUnavailable",
+            "1% would let fewer",
+        ),
+        (
+            "tier: enterprise, strategy: canary, replicas: 4, canary: {maxUnavailable: 25%}",
+            "spec.canary.maxUnavailable",
+            "25% would let fewer",
+        ),
     ]);
     for accepted in [
         "tier: enterprise",
@@ -182,21 +282,49 @@ fn the_enterprise_tier_accepts_no_downtime() {
 #[test]
 fn checks_are_read_with_their_queries() {
     check(&[
-        ("analysis: {checks: [error_rate < 1%, error_rate < 5ms]}", "spec.analysis.checks[1]", "\"error_rate < 5ms\" at character 15: ms is not a unit of error_rate"),
-        ("analysis: {checks: [err_rate < 1%]}", "spec.analysis.checks[0]", "\"err_rate\": no such metric: did you mean error_rate? (or define it in spec.analysis.queries)"),
-        ("analysis: {checks: [depth < 1]}", "spec.analysis.checks[0]", "known are error_rate, success_rate, p50_latency"),
-        ("analysis: {checks: [depht < 1], queries: {depth: x}}", "spec.analysis.checks[0]", "did you mean depth?"),
-        ("analysis: {checks: [1 < error_rate]}", "spec.analysis.checks[0]", "at character 1: a metric is expected"),
+        (
+            "analysis: {checks: [error_rate < 1%, error_rate < 5ms]}",
+            "spec.analysis.checks[1]",
+            "\"error_rate < 5ms\" at character 15: ms is not a unit of error_rate",
+        ),
+        (
+            "analysis: {checks: [err_rate < 1%]}",
+            "spec.analysis.checks[0]",
+            "\"err_rate\": no such metric: did you mean error_rate? (or define it in spec.analysis.queries)",
+        ),
+        (
+            "analysis: {checks: [depth < 1]}",
+            "spec.analysis.checks[0]",
+            "known are error_rate, success_rate, p50_latency",
+        ),
+        (
+            "analysis: {checks: [depht < 1], queries: {depth: x}}",
+            "spec.analysis.checks[0]",
+            "did you mean depth?",
+        ),
+        (
+            "analysis: {checks: [1 < error_rate]}",
+            "spec.analysis.checks[0]",
+            "at character 1: a metric is expected",
+        ),
         ("analysis: {checks: ['']}", "spec.analysis.checks[0]", "at character 1: a metric is expected"),
         ("analysis: {checks: [1]}", "spec.analysis.checks[0]", "write a check like"),
         ("analysis: {checks: error_rate < 1%}", "spec.analysis.checks", "is not a list"),
         ("analysis: {queries: {error_rate: x}}", "spec.analysis.queries.error_rate", "choose another one"),
-        ("analysis: {queries: {p95_latency_canary: x}}", "spec.analysis.queries.p95_latency_canary", "choose another one"),
+        (
+            "analysis: {queries: {p95_latency_canary: x}}",
+            "spec.analysis.queries.p95_latency_canary",
+            "choose another one",
+        ),
         ("analysis: {queries: {1st: x}}", "spec.analysis.queries.1st", "is not a name for a query"),
         ("analysis: {queries: {a-b: x}}", "spec.analysis.queries.a-b", "is not a name for a query"),
         ("analysis: {queries: {a: \"\"}}", "spec.analysis.queries.a", "\"\" is not text"),
         ("analysis: {queries: [a]}", "spec.analysis.queries", "a list is not a mapping"),
-        ("analysis: {sequential: {alpha: 0.01}}", "spec.analysis.sequential", "that judge does not exist yet"),
+        (
+            "analysis: {sequential: {alpha: 0.01}}",
+            "spec.analysis.sequential",
+            "that judge does not exist yet",
+        ),
         ("analysis: {failureLimit: -1}", "spec.analysis.failureLimit", "-1 is not a whole number from 0"),
     ]);
 }
@@ -206,12 +334,24 @@ fn hooks_have_a_point_and_a_url() {
     check(&[
         ("hooks: [{url: 'http://h'}]", "spec.hooks[0].on", "is missing: write when it runs"),
         ("hooks: [{on: smoke}]", "spec.hooks[0].url", "is missing: write what is called"),
-        ("hooks: [{on: before, url: 'http://h'}]", "spec.hooks[0].on", "is not one of pre-deploy, post-deploy, pre-switch"),
-        ("hooks: [{on: smoke, url: h}]", "spec.hooks[0].url", "\"h\" is not a URL: write one like http://host/path"),
+        (
+            "hooks: [{on: before, url: 'http://h'}]",
+            "spec.hooks[0].on",
+            "is not one of pre-deploy, post-deploy, pre-switch",
+        ),
+        (
+            "hooks: [{on: smoke, url: h}]",
+            "spec.hooks[0].url",
+            "\"h\" is not a URL: write one like http://host/path",
+        ),
         ("hooks: [{on: smoke, url: 'ftp://h'}]", "spec.hooks[0].url", "is not a URL"),
         ("hooks: [{on: smoke, url: 'http://'}]", "spec.hooks[0].url", "is not a URL"),
         ("hooks: [{on: smoke, url: 'http://h h'}]", "spec.hooks[0].url", "is not a URL"),
-        ("hooks: [{on: smoke, url: 'http://h', onFailure: panic}]", "spec.hooks[0].onFailure", "is not one of abort, continue"),
+        (
+            "hooks: [{on: smoke, url: 'http://h', onFailure: panic}]",
+            "spec.hooks[0].onFailure",
+            "is not one of abort, continue",
+        ),
         ("hooks: {on: smoke}", "spec.hooks", "a mapping is not a list"),
     ]);
 }
@@ -222,12 +362,24 @@ fn the_envelope_says_what_the_document_is() {
         (HEAD.replace("AgentDeployment", "Deployment"), "kind: \"Deployment\" is not AgentDeployment"),
         (HEAD.replace("enis.andaon.com/v1", "apps/v1"), "apiVersion: \"apps/v1\" is not enis.andaon.com/v1"),
         (HEAD.replace("kind: AgentDeployment\n", ""), "kind: is missing: write AgentDeployment"),
-        (HEAD.replace("apiVersion: enis.andaon.com/v1\n", ""), "apiVersion: is missing: write enis.andaon.com/v1"),
-        (HEAD.replace("metadata: {name: edge-agent}\n", ""), "metadata.name: is missing: write a name like edge-agent"),
-        (HEAD.replace("edge-agent", "Edge_Agent"), "metadata.name: \"Edge_Agent\" is not a name: write lower-case letters"),
+        (
+            HEAD.replace("apiVersion: enis.andaon.com/v1\n", ""),
+            "apiVersion: is missing: write enis.andaon.com/v1",
+        ),
+        (
+            HEAD.replace("metadata: {name: edge-agent}\n", ""),
+            "metadata.name: is missing: write a name like edge-agent",
+        ),
+        (
+            HEAD.replace("edge-agent", "Edge_Agent"),
+            "metadata.name: \"Edge_Agent\" is not a name: write lower-case letters",
+        ),
         (HEAD.replace("edge-agent", &"a".repeat(64)), "metadata.name: "),
         (HEAD.replace("edge-agent", "../x"), "metadata.name: \"../x\" is not a name"),
-        (HEAD.replace("{name: edge-agent}", "{name: a, namespace: B}"), "metadata.namespace: \"B\" is not a name"),
+        (
+            HEAD.replace("{name: edge-agent}", "{name: a, namespace: B}"),
+            "metadata.namespace: \"B\" is not a name",
+        ),
         (HEAD.replace("{name: edge-agent}", "text"), "metadata: \"text\" is not a mapping"),
     ];
     for (head, wanted) in cases {
@@ -235,7 +387,10 @@ fn the_envelope_says_what_the_document_is() {
         assert!(error.starts_with(wanted), "{error}");
     }
     assert!(refusal(HEAD).starts_with("spec: is missing"));
-    assert!(refusal("hello").starts_with("manifest: \"hello\" is not a manifest: write a mapping with apiVersion"));
+    assert!(
+        refusal("hello")
+            .starts_with("manifest: \"hello\" is not a manifest: write a mapping with apiVersion")
+    );
     assert!(refusal("[1, 2]").starts_with("manifest: a list is not a manifest"));
     assert!(refusal("42").starts_with("manifest: 42 is not a manifest"));
 }
