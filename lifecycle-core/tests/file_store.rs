@@ -1,4 +1,5 @@
 //! The file store: what a crash, a second writer, a full disk and a damaged file do to it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may fail by panicking")]
 
 mod common;
 

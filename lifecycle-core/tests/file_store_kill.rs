@@ -1,4 +1,5 @@
 //! A real process that saves all the time is killed by SIGKILL, again and again.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may fail by panicking")]
 
 mod common;
 

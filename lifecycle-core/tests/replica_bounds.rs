@@ -89,6 +89,9 @@ proptest! {
             prop_assert_eq!(sizes, Sizes::new(n, 0));
         } else if weight == max {
             prop_assert_eq!(sizes, Sizes::new(0, n));
+        } else if n > 1 && surge == 0 && 2 * (n - 1) * max + max == 2 * n * weight {
+            // half a replica below all of them
+            prop_assert_eq!(sizes, Sizes::new(n, 0));
         } else if n > 1 || (n == 1 && surge > 0) {
             prop_assert!(sizes.stable >= 1 && sizes.canary >= 1, "{sizes:?}");
         }
@@ -133,6 +136,13 @@ proptest! {
         let older = older_desired(&at.sets);
         let (had, has) = (available(&at.sets, before, older), available(&at.sets, shrunk, older));
         prop_assert!(has >= had.min(at.floor()), "{shrunk:?} leaves {has} of {had}");
+    }
+
+    #[test]
+    fn what_shrinks_at_all_ends_below_the_ceiling(mut at in situation()) {
+        at.sets.older = None;
+        let shrunk = shrink(at.n, at.limits, at.target, at.sets);
+        prop_assert!(shrunk == at.sets.sizes() || total(&at.sets, shrunk) <= at.ceiling(), "{shrunk:?}");
     }
 
     #[test]

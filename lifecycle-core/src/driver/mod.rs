@@ -48,6 +48,8 @@ pub struct Tick {
     pub status: Status,
     /// Calls that failed. The machine knows and repeats what is needed.
     pub errors: Vec<BackendError>,
+    /// The plan that was stepped.
+    pub plan: Arc<Plan>,
     /// What the decision was based on.
     pub observation: Observation,
     /// The wishes that were sent, in this order.
@@ -128,7 +130,7 @@ impl Driver {
         let transition = machine::step(&plan, &held.record.state, now, &observation);
 
         if transition.save {
-            let record = Record::new(transition.state.clone(), Some(plan));
+            let record = Record::new(transition.state.clone(), Some(Arc::clone(&plan)));
             // Held is given back only after a save: a tick that is cut off here loads again.
             let version = self.backends.store.save(&record, held.version.clone()).await?;
             held = Held { record, version: Some(version) };
@@ -146,7 +148,7 @@ impl Driver {
             }
         }
         let machine::Transition { events, wake_at, actions, .. } = transition;
-        Ok(Tick { events, wake_at, status, errors, observation, actions })
+        Ok(Tick { events, wake_at, status, errors, plan, observation, actions })
     }
 
     async fn load(&self) -> Result<Held, BackendError> {

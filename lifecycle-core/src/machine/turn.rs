@@ -198,9 +198,11 @@ fn heartbeat(plan: &Plan, state: &State) -> Millis {
     if state.is_active() { plan.analysis.interval.min(HEARTBEAT) } else { HEARTBEAT }
 }
 
-/// Time that counts since the last step: never more than two heartbeats, whatever the clock says, so
-/// that a clock that jumps (or a driver that was away) shortens nothing.
+/// Time that counts since the last step. A driver steps at least once a heartbeat; a gap of more than
+/// two is a clock that has jumped or a driver that was away, and counts nothing: so neither shortens a
+/// bake, a drain or a keep window (property S16).
 pub(super) fn elapsed(plan: &Plan, state: &State, now: Timestamp) -> Millis {
-    let cap = heartbeat(plan, state).times(2).max(RESEND.times(2));
-    state.clock.map_or(Millis::ZERO, |last| now.since(last).min(cap))
+    let most = heartbeat(plan, state).times(2).max(RESEND.times(2));
+    let gap = state.clock.map_or(Millis::ZERO, |last| now.since(last));
+    if gap > most { Millis::ZERO } else { gap }
 }

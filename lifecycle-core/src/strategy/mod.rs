@@ -137,8 +137,12 @@ pub fn compile_with(
     Ok(Target::new(Arc::new(plan), desired))
 }
 
-/// A plan with what every strategy takes from the spec.
-fn builder(
+/// A plan without steps, with what every strategy takes from the spec: analysis (with these checks when
+/// the spec gives none), hooks, drain, deadline and history. A strategy of your own starts from it too.
+///
+/// # Errors
+/// When one of the default checks cannot be read.
+pub fn builder(
     strategy: &dyn Strategy,
     mode: Mode,
     spec: &RolloutSpec,

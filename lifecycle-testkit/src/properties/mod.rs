@@ -2,7 +2,19 @@
 //! between the driver and its backends: on what the driver was shown, what it saved, what it asked
 //! for, and what then happened in the world.
 
-use lifecycle_core::backend::{Alert, GroupStatus, HookCall, Record, Route, RouteStatus, RouteWish, ScaleWish};
+mod liveness;
+mod monitor;
+pub(crate) mod safety;
+pub(crate) mod view;
+
+#[cfg(feature = "model")]
+pub(crate) use view::share as share_of;
+
+pub use monitor::{Monitor, Sometimes};
+
+use lifecycle_core::backend::{
+    Alert, BackendResult, GroupStatus, HealthQuery, HookCall, Reading, Record, Route, RouteStatus, RouteWish, ScaleWish,
+};
 use lifecycle_core::driver::Target;
 use lifecycle_core::machine::Command;
 use lifecycle_core::time::Timestamp;
@@ -26,6 +38,13 @@ pub enum Fact<'a> {
     Scale(&'a ScaleWish),
     /// The driver asked for this route.
     Route(&'a RouteWish),
+    /// A health source answered the driver.
+    Measured {
+        /// What was asked.
+        queries: &'a [HealthQuery],
+        /// The answers, one per query.
+        readings: &'a [BackendResult<Reading>],
+    },
     /// The driver asked for this hook.
     Hook(&'a HookCall),
     /// The driver asked for this alert.
@@ -33,7 +52,10 @@ pub enum Fact<'a> {
     /// The world changed.
     World(&'a World),
     /// The driver died and lost its memory.
-    Crashed,
+    Crashed {
+        /// How many effects of its last tick were sent before.
+        applied: usize,
+    },
     /// From here on no fault happens any more.
     FaultsOver,
     /// Nothing more will happen: the world has settled, or the run has ended.
@@ -93,29 +115,4 @@ pub struct Violation {
     pub property: &'static str,
     /// What happened, with the numbers.
     pub message: String,
-}
-
-/// Checks every property after every fact.
-#[derive(Debug, Default)]
-pub struct Monitor {
-    violations: Vec<Violation>,
-}
-
-impl Monitor {
-    /// A monitor that has seen nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes one fact into account.
-    pub fn see(&mut self, at: Timestamp, fact: Fact<'_>) {
-        let _ = (at, fact);
-    }
-
-    /// The properties that were broken so far.
-    #[must_use]
-    pub fn violations(&self) -> &[Violation] {
-        &self.violations
-    }
 }

@@ -80,6 +80,12 @@ fn grow(turn: &mut Turn<'_>, goal: Goal) {
 
 /// Only what no wish, however late, can still take away counts as there.
 fn take_away(turn: &mut Turn<'_>, goal: Goal) {
+    if turn.state.stable.is_none() {
+        if let Some(canary) = turn.state.canary.filter(|&number| turn.group(number).is_some_and(|g| g.wish > goal.canary)) {
+            shrink(turn, canary, goal.canary);
+        }
+        return;
+    }
     let n = turn.n();
     let set = |number: Option<_>| {
         number

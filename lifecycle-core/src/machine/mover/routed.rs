@@ -150,8 +150,14 @@ fn shrink_canary(turn: &mut Turn<'_>, goal: Goal) {
 fn shrink_stable(turn: &mut Turn<'_>, goal: Goal) {
     let Some(stable) = turn.state.stable else { return };
     let n = turn.n();
-    let needed = turn.state.route.highest(stable).of(n).max(1);
-    let wish = turn.group(stable).map_or(0, |group| group.wish);
+    let highest = turn.state.route.highest(stable);
+    let needed = highest.of(n).max(1);
+    let Some(group) = turn.group(stable) else { return };
+    let (wish, idle) = (group.wish, group.idle);
+    if highest.is_zero() && idle < turn.plan.drain {
+        let left = turn.plan.drain.left(idle);
+        return turn.wake_in(left);
+    }
     if goal.stable.max(needed) < wish {
         shrink(turn, stable, goal.stable.max(needed));
     }

@@ -43,10 +43,20 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     }
 }
 
+/// Failed readiness verdicts that a plan without a limit of its own takes from a canary that has traffic
+/// and nobody to serve it: the limit of rolling's default (A3 and D5 of the requirements). No check sees
+/// requests that nobody takes.
+const ATTEMPTS_WITHOUT_SERVICE: u32 = 3;
+
 fn too_often_unready(turn: &Turn<'_>) -> Option<u32> {
-    let limit = turn.plan.readiness_attempts?;
-    let attempts = turn.group(turn.state.canary?)?.seen.failed_attempts;
-    (attempts >= limit).then_some(attempts)
+    let canary = turn.state.canary?;
+    let seen = turn.group(canary)?.seen;
+    let refuses = seen.ready == 0 && !turn.state.route.acknowledged_weight(canary).is_zero() && turn.is_routed();
+    let limit = match turn.plan.readiness_attempts {
+        None if refuses && turn.state.stable.is_some() => ATTEMPTS_WITHOUT_SERVICE,
+        limit => limit?,
+    };
+    (seen.failed_attempts >= limit).then_some(seen.failed_attempts)
 }
 
 /// The command to promote everything: no gate is asked any more.

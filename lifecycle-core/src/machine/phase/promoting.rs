@@ -13,10 +13,12 @@ use crate::time::Millis;
 
 pub(super) fn decide(turn: &mut Turn<'_>) {
     let n = turn.n();
+    let old = turn.state.stable.and_then(|number| turn.group(number));
     let stable = match turn.plan.mode {
         _ if turn.state.stable.is_none() => 0,
         Mode::Routed { dynamic_stable: false } => n,
-        Mode::Routed { dynamic_stable: true } => 1,
+        // it goes when its times are over, like every revision that was stable
+        Mode::Routed { dynamic_stable: true } => old.map_or(0, |group| group.wish),
         Mode::Ratio | Mode::Exclusive => 0,
     };
     let before = turn.state.token;

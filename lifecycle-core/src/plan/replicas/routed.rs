@@ -123,3 +123,60 @@ pub fn abort_weight(
     let need = if canary_is_kept { missing } else { missing.max(canary.available) };
     steps.iter().rev().find(|step| step.ceil(n) < need).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn percent(weight: u32) -> Ratio {
+        Ratio::new(weight, 100)
+    }
+
+    fn canary(n: u32, weight: u32, scaling: Scaling) -> u32 {
+        routed(n, percent(weight), scaling).canary
+    }
+
+    #[test]
+    fn a_minimum_is_for_a_group_that_is_there_and_never_above_all_replicas() {
+        let scaling = Scaling { min_per_set: 3, ..Scaling::default() };
+        for (n, weight, expected) in [(10, 5, 3), (10, 50, 5), (10, 0, 0), (2, 5, 2), (1, 100, 1)] {
+            assert_eq!(canary(n, weight, scaling), expected, "{weight}% of {n}");
+        }
+        let explicit = Scaling { canary_scale: Some(CanaryScale::Replicas(1)), ..scaling };
+        assert_eq!(canary(10, 50, explicit), 1);
+        assert_eq!(routed_dynamic(10, percent(95), None, false, 3), Sizes::new(3, 10));
+    }
+
+    #[test]
+    fn a_scale_of_the_canary_replaces_the_weight_and_may_be_above_all_replicas() {
+        let scaled = |canary_scale| Scaling { canary_scale: Some(canary_scale), ..Scaling::default() };
+        assert_eq!(canary(4, 100, scaled(CanaryScale::Percent(200))), 8);
+        assert_eq!(canary(10, 50, scaled(CanaryScale::Percent(25))), 3);
+        assert_eq!(canary(1, 100, scaled(CanaryScale::Replicas(9))), 9);
+    }
+
+    #[test]
+    fn on_the_way_back_a_scale_is_kept_only_when_that_was_asked_for() {
+        let aborted =
+            Scaling { canary_scale: Some(CanaryScale::Replicas(4)), aborted: true, ..Scaling::default() };
+        assert_eq!(canary(10, 50, aborted), 0);
+        assert_eq!(canary(10, 50, Scaling { keep_scale: true, ..aborted }), 4);
+        assert_eq!(canary(10, 50, Scaling { all_traffic: true, ..aborted }), 10);
+    }
+
+    #[test]
+    fn no_group_gives_up_replicas_before_the_traffic_has_left_it() {
+        let recorded = |canary, stable| Some(Recorded { canary: percent(canary), stable: percent(stable) });
+        assert_eq!(routed_dynamic(10, percent(50), recorded(10, 90), false, 0), Sizes::new(9, 5));
+        assert_eq!(routed_dynamic(10, percent(0), recorded(60, 40), true, 0), Sizes::new(10, 6));
+        assert_eq!(routed_dynamic(10, percent(0), recorded(60, 40), false, 0), Sizes::new(10, 0));
+    }
+
+    #[test]
+    fn without_both_groups_the_weight_of_a_way_back_is_zero() {
+        let (steps, set) = ([percent(10), percent(50)], Some(Set::new(5, 5)));
+        assert_eq!(abort_weight(10, &steps, set, set, true), Some(percent(10)));
+        assert_eq!(abort_weight(10, &steps, None, set, true), None);
+        assert_eq!(abort_weight(10, &steps, set, None, true), None);
+    }
+}

@@ -102,7 +102,9 @@ impl Candidate {
 /// How `n` replicas divide when the share of replicas is the share of traffic: `weight` out of
 /// `max_weight` to the canary (as in [`Ratio::new`]). The sum is `n`, or
 /// `n + 1` when there is a surge to use and that is closer to the weight. With `0 < weight < max`
-/// both groups have at least one replica, unless `n` is 1 and there is no surge.
+/// both groups have at least one replica, with two exceptions that need a surge of 0: `n` is 1, or the
+/// weight is half a replica below `n` (95 % of 10): the canary may not be all replicas, the half rounds
+/// up, and all stay stable.
 ///
 /// Source: the pod-ratio canary of Argo Rollouts, in exact instead of floating-point arithmetic.
 ///
@@ -146,6 +148,17 @@ mod tests {
     fn a_ratio_is_never_above_its_maximum() {
         assert_eq!(Ratio::new(120, 100), Ratio::new(100, 100));
         assert_eq!(Ratio::new(7, 0), Ratio::new(1, 1));
+    }
+
+    #[test]
+    fn half_a_replica_below_all_of_them_needs_a_surge() {
+        for (n, weight) in [(2, 75), (5, 90), (10, 95), (50, 99)] {
+            assert_eq!(split(n, weight, 100, 0), Sizes::new(n, 0), "{weight}% of {n}");
+            let surged = split(n, weight, 100, 1);
+            assert!(surged.stable >= 1 && surged.canary >= n - 1, "{weight}% of {n}: {surged:?}");
+        }
+        assert_eq!(split(10, 94, 100, 0), Sizes::new(1, 9));
+        assert_eq!(split(10, 96, 100, 0), Sizes::new(1, 9));
     }
 
     #[test]

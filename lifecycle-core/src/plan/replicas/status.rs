@@ -69,6 +69,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_counted_for_an_older_spec_is_not_complete() {
+        let counts = Counts { instances: 5, updated: 5, ready: 5, available: 5 };
+        assert!(complete(5, counts, true));
+        assert!(!complete(5, counts, false));
+    }
+
+    #[test]
     fn exactly_at_the_deadline_is_not_late() {
         let last = |s| Some(LastReport::Progress(Millis::from_secs(s)));
         assert!(!deadline_exceeded(Some(Millis::from_secs(600)), last(600)));

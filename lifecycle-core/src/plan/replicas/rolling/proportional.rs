@@ -152,6 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn once_everything_is_shared_out_the_smaller_groups_keep_their_size() {
+        let told = |seen| Told { size: 1, seen: Some(seen) };
+        let scale = Rescale {
+            size_before: 5,
+            size_after: 5,
+            new: Some(Told::of(2)),
+            old: vec![told(3), told(20)],
+            ..Rescale::default()
+        };
+        assert_eq!(scale.sizes(), Scaled { new: Some(2), old: vec![2, 1] });
+    }
+
+    #[test]
     fn nothing_at_all_stays_nothing() {
         assert_eq!(proportional(0, 8, 0, 0, None, &[]), Scaled::default());
     }

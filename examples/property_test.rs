@@ -1,0 +1,31 @@
+//! A property of your own, over whatever may happen: "a version that fails half of its requests is never
+//! stable, and the version that served before still serves". Run it with
+//! `cargo run -p lifecycle-examples --example property_test`.
+
+use lifecycle_core::version::Version;
+use lifecycle_testkit::cluster::Profile;
+use lifecycle_testkit::simulate::{Initial, Simulation, Unwatched, What};
+use lifecycle_testkit::strategies::{FaultKinds, manifests_of, scenarios};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(256));
+    let worlds = (manifests_of("canary"), scenarios(FaultKinds::All), any::<u64>());
+    runner.run(&worlds, |(manifest, mut scenario, seed)| {
+        prop_assume!(manifest.spec.analysis().checks.as_ref().is_none_or(|checks| !checks.is_empty()));
+        // 1.4.0 serves; 1.5.0 is broken; faults may happen, but nobody overrules the gates
+        scenario.initial = Some(Initial::new(Version::new(1, 4, 0), manifest.spec.replicas()));
+        scenario.versions.insert(Version::new(1, 5, 0), Profile::default().error_rate(0.5));
+        scenario.events.retain(|happening| happening.what.is_fault());
+        scenario.events.retain(|happening| !matches!(happening.what, What::ClockJump(_)));
+
+        let Ok(mut simulation) = Simulation::new(&manifest.spec, &scenario, seed) else { return Ok(()) };
+        let outcome = simulation.run_with(&mut Unwatched);
+        prop_assert_eq!(outcome.version.as_deref(), Some("1.4.0"), "{:?}", outcome);
+        prop_assert_eq!(outcome.violations, Vec::<String>::new());
+        Ok(())
+    })?;
+    println!("256 rollouts of a broken version: none was promoted");
+    Ok(())
+}

@@ -1,0 +1,435 @@
+//! The machine under an exhaustive model checker: every interleaving of ticks, crashes between any two
+//! effects, lost, repeated and late writes, failing replicas, verdicts and commands, for small N.
+//!
+//! The model is the machine itself, not a description of it: each transition of the model calls
+//! [`lifecycle_core::machine::step`]. Time is one tick a step; spans of time that are past every
+//! threshold are cut to the threshold, so that the number of states is finite.
+
+mod env;
+mod judge;
+
+use std::sync::Arc;
+
+use lifecycle_core::analysis::AnalysisPlan;
+use lifecycle_core::backend::{Reading, Record, Signal};
+use lifecycle_core::machine::{
+    self, Action, Arm, Command, CommandKind, Desired, Measured, Observation, Phase, RouteSeen, State, Transition,
+};
+use lifecycle_core::plan::{Amount, Hold, Mode, Plan, PlanBuilder, Retire, Size, Weight};
+use lifecycle_core::time::{Millis, Timestamp};
+use lifecycle_core::version::Version;
+use stateright::{Model, Property};
+
+use env::{Env, Write};
+
+/// One tick of model time: the interval of analysis.
+const TICK: Millis = Millis(1000);
+
+/// Which rollout is checked, and how much may go wrong in it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RolloutModel {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Desired replicas, 1 to 4.
+    pub n: u32,
+    /// Does the new version pass its checks, fail them, or either (the checker tries both)?
+    pub verdicts: Verdicts,
+    /// How many faults of all kinds a path may have.
+    pub faults: u8,
+    /// How many commands and newer specs a path may have.
+    pub commands: u8,
+    /// Is a version serving already?
+    pub serving: bool,
+}
+
+/// What the checks may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdicts {
+    /// Every look is a pass.
+    Pass,
+    /// Any look may be a pass, a fail, or without data.
+    Any,
+}
+
+impl RolloutModel {
+    /// The model of one of the four strategies (`rolling`, `blue-green`, `canary`,
+    /// `canary-ratio`, `canary-dynamic`, `recreate`) on `n` replicas; `None` for another name.
+    #[must_use]
+    pub fn of(strategy: &str, n: u32, faults: u8, commands: u8) -> Option<Self> {
+        let plan = Arc::new(plan(strategy)?);
+        Some(Self { plan, n, verdicts: Verdicts::Any, faults, commands, serving: true })
+    }
+}
+
+fn plan(strategy: &str) -> Option<Plan> {
+    let half = Weight::new(50)?;
+    let hold = |weight| Hold::new(weight, TICK);
+    let routed = |dynamic_stable| Mode::Routed { dynamic_stable };
+    let canary = |mode| PlanBuilder::new("canary", mode).step(hold(half)).step(hold(Weight::FULL));
+    let check = "error_rate < 1%".parse().ok()?;
+    let mut analysis = AnalysisPlan::default();
+    (analysis.interval, analysis.min_requests, analysis.checks) = (TICK, 1, vec![check]);
+    analysis.no_data_limit = TICK.times(2);
+    let builder = match strategy {
+        "rolling" => PlanBuilder::new(strategy, Mode::Ratio).step(hold(Weight::FULL)),
+        "blue-green" => PlanBuilder::new(strategy, routed(false))
+            .step(hold(Weight::ZERO).size(Size::Share(Weight::FULL)))
+            .step(hold(Weight::FULL))
+            .retire(Retire::after_switch(TICK.times(2), TICK.times(2))),
+        "canary" => canary(routed(false)),
+        "canary-dynamic" => canary(routed(true)),
+        "canary-ratio" => canary(Mode::Ratio),
+        "recreate" => PlanBuilder::new(strategy, Mode::Exclusive).step(hold(Weight::FULL)),
+        _ => return None,
+    };
+    builder
+        .limits(Amount::Replicas(1), Amount::Replicas(0))
+        .analysis(analysis)
+        .drain(TICK)
+        .progress_deadline(TICK.times(3))
+        .build()
+        .ok()
+}
+
+/// One state of the model: the driver's memory, the store, and the world.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct World {
+    /// What the driver holds in memory.
+    pub memory: State,
+    /// What a driver would load after a crash.
+    pub stored: State,
+    /// The world.
+    env: Env,
+    /// Which version the newest spec asks for: 1, 2 or 3.
+    asked: u8,
+    faults: u8,
+    commands: u8,
+    ids: u8,
+    pending: Option<Said>,
+    /// The first property that was broken on the way here.
+    broken: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Said {
+    Abort,
+    PromoteFull,
+    Rollback,
+}
+
+/// One step of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Move {
+    /// The driver ticks; its checks say this, and it dies after so many effects were sent.
+    Tick {
+        /// What the checks say.
+        look: Look,
+        /// It dies after this many effects.
+        dies_after: Option<usize>,
+    },
+    /// A write takes effect.
+    Deliver(usize),
+    /// A write is lost.
+    Lose(usize),
+    /// A write takes effect, and will once more.
+    Repeat(usize),
+    /// A replica of this version becomes ready.
+    Ready(u8),
+    /// Replicas of this version that were asked to stop are gone.
+    Gone(u8),
+    /// A ready replica of this version dies and is replaced.
+    Kill(u8),
+    /// The spec asks for version 3 (or for the version before).
+    Ask(u8),
+    /// A person says something.
+    Say(u8),
+}
+
+/// What the checks say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Look {
+    /// They pass.
+    Pass,
+    /// They fail.
+    Fail,
+    /// There is no data.
+    Dark,
+}
+
+impl World {
+    /// The first property that was broken on the way here, and how.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+}
+
+fn version(number: u8) -> Version {
+    Version::new(u64::from(number), 0, 0)
+}
+
+pub(crate) fn hash(number: u8) -> Arc<str> {
+    format!("v{number}").into()
+}
+
+impl RolloutModel {
+    fn observe(&self, s: &World, look: Look, queries: &[(Arm, Signal)]) -> Observation {
+        let mut observation = Observation::default();
+        observation.desired = Some(Desired::new(hash(s.asked), version(s.asked), self.n, self.plan.mode()));
+        observation.groups = Some(s.env.statuses());
+        observation.route = match self.plan.mode() {
+            Mode::Routed { .. } => RouteSeen::At(s.env.route.clone()),
+            _ => RouteSeen::NoRouter,
+        };
+        observation.health = queries
+            .iter()
+            .map(|(arm, signal)| {
+                let reading = match look {
+                    Look::Pass => Reading::Counts { requests: 1000, failed: 0 },
+                    Look::Fail => Reading::Counts { requests: 1000, failed: 500 },
+                    Look::Dark => Reading::NoData,
+                };
+                Measured::new(signal.clone(), *arm, Ok(reading))
+            })
+            .collect();
+        if let Some(said) = s.pending {
+            let kind = match said {
+                Said::Abort => CommandKind::Abort,
+                Said::PromoteFull => CommandKind::PromoteFull,
+                Said::Rollback => CommandKind::Rollback(None),
+            };
+            observation.commands = vec![Command::new(format!("c{}", s.ids), kind)];
+        }
+        observation
+    }
+
+    /// Takes one step of the machine; the clock always shows one tick since the step before.
+    fn step(&self, s: &World, look: Look) -> Transition {
+        let now = Timestamp::ZERO + TICK;
+        let queries: Vec<(Arm, Signal)> = machine::queries(&self.plan, &s.memory, now)
+            .into_iter()
+            .map(|(arm, query)| (arm, query.signal))
+            .collect();
+        machine::step(&self.plan, &s.memory, now, &self.observe(s, look, &queries))
+    }
+
+    fn tick(&self, s: &World, look: Look, dies_after: Option<usize>) -> World {
+        let transition = self.step(s, look);
+        let before = Record::new(s.memory.clone(), Some(Arc::clone(&self.plan)));
+        let mut next = s.clone();
+        next.env.pass_a_tick();
+        next.memory = cut(transition.state);
+        let after = Record::new(next.memory.clone(), Some(Arc::clone(&self.plan)));
+        if transition.save {
+            next.stored = next.memory.clone();
+            next.pending = None;
+        }
+        let overruled = s.pending.is_some();
+        next.broken = next.broken.or_else(|| judge::saved(&before, &after, overruled));
+        for (sent, action) in transition.actions.iter().enumerate() {
+            if dies_after.is_some_and(|limit| sent >= limit) {
+                break;
+            }
+            next.broken = next.broken.or_else(|| judge::action(self, &s.memory, &after, &next.env, action));
+            match action {
+                Action::Scale(wish) => next.env.send(Write::Scale(wish.clone())),
+                Action::Route(wish) => next.env.send(Write::Route(wish.clone())),
+                Action::Notify(alert) => next.memory.alerts.retain(|known| known.key != alert.key),
+                _ => {}
+            }
+        }
+        if dies_after.is_some() {
+            next.memory = next.stored.clone();
+        }
+        next
+    }
+
+    /// Without further faults, does the rollout come to rest where it should? (Properties L1, L2, L6.)
+    fn comes_to_rest(&self, s: &World) -> bool {
+        let mut s = s.clone();
+        s.pending = None;
+        for _ in 0..200 {
+            while !s.env.writes.is_empty() {
+                s.env.deliver(0, false);
+            }
+            s.env.all_ready_and_gone();
+            if self.is_at_rest(&s) {
+                return true;
+            }
+            if s.memory.paused.is_some() {
+                return true;
+            }
+            s = self.tick(&s, Look::Pass, None);
+        }
+        false
+    }
+
+    fn is_at_rest(&self, s: &World) -> bool {
+        let state = &s.memory;
+        let resting = matches!(state.phase, Phase::Healthy | Phase::Degraded)
+            && state.next.is_none()
+            && state.kept.is_none()
+            && state.acted_on.as_deref() == Some(&*hash(s.asked));
+        let stable = state.stable.and_then(|number| state.revision(number));
+        resting
+            && s.env.groups.iter().all(|(_, group)| {
+                let is_stable = stable.is_some_and(|stable| stable.hash == group.revision.hash);
+                if is_stable { group.ready == self.n && group.created == self.n } else { group.created == 0 }
+            })
+    }
+}
+
+/// Spans of time past every threshold are all the same: cut, so that the states are finite in number.
+fn cut(mut state: State) -> State {
+    let cap = |span: &mut Millis, ticks: u64| *span = (*span).min(TICK.times(ticks));
+    state.clock = Some(Timestamp::ZERO);
+    state.unsaved = Millis::ZERO;
+    for group in &mut state.groups {
+        // a wish is repeated after two; the drain is one, a kept revision goes after two
+        cap(&mut group.sent, 2);
+        cap(&mut group.idle, 2);
+        group.sent = if group.acked >= group.token { Millis::ZERO } else { group.sent };
+    }
+    cap(&mut state.route.sent, 2);
+    if state.route.pending.is_empty() {
+        state.route.sent = Millis::ZERO;
+    }
+    let progress = &mut state.progress;
+    cap(&mut progress.in_step, 1);
+    cap(&mut progress.in_traffic, 1);
+    cap(&mut progress.baked, 1);
+    cap(&mut progress.since_look, 1);
+    cap(&mut progress.no_data, 2);
+    cap(&mut progress.stalled, 3);
+    for check in &mut progress.checks {
+        check.successes = check.successes.min(1);
+    }
+    state
+}
+
+impl Model for RolloutModel {
+    type State = World;
+    type Action = Move;
+
+    fn init_states(&self) -> Vec<World> {
+        let (memory, env) = if self.serving {
+            (State::serving(version(1), hash(1), self.n), Env::serving(self.n, version(1)))
+        } else {
+            (State::default(), Env::default())
+        };
+        vec![World {
+            stored: memory.clone(),
+            memory,
+            env,
+            asked: 2,
+            faults: self.faults,
+            commands: self.commands,
+            ids: 0,
+            pending: None,
+            broken: None,
+        }]
+    }
+
+    fn actions(&self, s: &World, moves: &mut Vec<Move>) {
+        if s.broken.is_some() {
+            return;
+        }
+        let asks = !machine::queries(&self.plan, &s.memory, Timestamp::ZERO + TICK).is_empty();
+        let looks: &[Look] = match (asks, self.verdicts) {
+            (true, Verdicts::Any) => &[Look::Pass, Look::Fail, Look::Dark],
+            _ => &[Look::Pass],
+        };
+        for &look in looks {
+            moves.push(Move::Tick { look, dies_after: None });
+        }
+        if s.faults > 0 {
+            let effects = self.step(s, Look::Pass).actions.len();
+            moves.extend((0..=effects).map(|sent| Move::Tick { look: Look::Pass, dies_after: Some(sent) }));
+        }
+        for at in 0..s.env.writes.len() {
+            moves.push(Move::Deliver(at));
+            if s.faults > 0 {
+                moves.extend([Move::Lose(at), Move::Repeat(at)]);
+            }
+        }
+        for (&number, group) in &s.env.groups {
+            if group.ready < group.created {
+                moves.push(Move::Ready(number));
+            }
+            if group.terminating > 0 {
+                moves.push(Move::Gone(number));
+            }
+            if s.faults > 0 && group.ready > 0 {
+                moves.push(Move::Kill(number));
+            }
+        }
+        if s.commands > 0 {
+            moves.extend([1, 3].into_iter().filter(|number| *number != s.asked).map(Move::Ask));
+            if s.pending.is_none() {
+                moves.extend((0..3).map(Move::Say));
+            }
+        }
+    }
+
+    fn next_state(&self, s: &World, action: Move) -> Option<World> {
+        let mut next = s.clone();
+        match action {
+            Move::Tick { look, dies_after } => {
+                let mut ticked = self.tick(s, look, dies_after);
+                ticked.faults -= u8::from(dies_after.is_some());
+                return Some(ticked).filter(|ticked| ticked != s);
+            }
+            Move::Deliver(at) => next.env.deliver(at, false),
+            Move::Repeat(at) => {
+                next.faults -= 1;
+                next.env.deliver(at, true);
+            }
+            Move::Lose(at) => {
+                next.faults -= 1;
+                next.env.writes.remove(at);
+            }
+            Move::Ready(number) => next.env.group(number)?.ready += 1,
+            Move::Gone(number) => next.env.group(number)?.terminating = 0,
+            Move::Kill(number) => {
+                next.faults -= 1;
+                next.env.group(number)?.ready -= 1;
+            }
+            Move::Ask(number) => {
+                next.commands -= 1;
+                next.asked = number;
+            }
+            Move::Say(what) => {
+                next.commands -= 1;
+                next.ids += 1;
+                next.pending = Some([Said::Abort, Said::PromoteFull, Said::Rollback][usize::from(what)]);
+            }
+        }
+        if self.plan.mode() == Mode::Exclusive && next.memory.is_active() && next.broken.is_none() {
+            let running = next.env.groups.values().filter(|group| group.created + group.terminating > 0).count();
+            next.broken = (running > 1).then(|| "S12: old and new run together".to_owned());
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("S1 to S12: no decision breaks a safety property", |_, s: &World| s.broken.is_none()),
+            Property::always("S14: a state comes back from its text", |_, s: &World| {
+                serde_json::to_string(&s.stored)
+                    .ok()
+                    .and_then(|text| serde_json::from_str::<State>(&text).ok())
+                    .is_some_and(|back| back == s.stored)
+            }),
+            Property::always("L1: without further faults it comes to rest", Self::comes_to_rest),
+            Property::sometimes("promoted", |_, s: &World| {
+                s.memory.stable.and_then(|number| s.memory.revision(number)).is_some_and(|r| *r.hash == *hash(2))
+            }),
+            Property::sometimes("went back", |_, s: &World| s.memory.phase == Phase::Degraded),
+        ]
+    }
+}

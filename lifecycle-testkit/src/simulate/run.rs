@@ -1,0 +1,367 @@
+//! The loop: let time pass, let things happen, tick.
+
+use std::collections::BTreeMap;
+
+use lifecycle_core::driver::{Driver, Target, Tick};
+use lifecycle_core::machine::{Command, State};
+use lifecycle_core::report::OutcomeLine;
+use lifecycle_core::time::{Millis, Timestamp};
+use lifecycle_core::version::Version;
+
+use super::scenario::{Happening, Scenario, What};
+use super::watch::Watch;
+use crate::cluster::{Cluster, Fault, LATE_BY, at_once};
+use crate::properties::Fact;
+
+/// A driver whose tick failed tries again after this time.
+const RETRY: Millis = Millis::from_secs(1);
+
+/// No run is longer, unless its plan is.
+const LONGEST: Millis = Millis::from_secs(7 * 24 * 3600);
+
+/// No run has more turns, whatever a driver asks for.
+const MOST_TURNS: u64 = 4_000_000;
+
+/// A rollout that waited for a person so long, with nobody to come, waits for ever.
+const FOREVER: Millis = Millis::from_secs(24 * 3600);
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) cluster: Cluster,
+    pub(super) ticks: u64,
+    turns: u64,
+    driver: Option<Driver>,
+    target: Target,
+    updates: BTreeMap<Version, Target>,
+    events: Vec<Happening>,
+    /// How many of the events have happened.
+    happened: usize,
+    /// Commands that were given and not yet carried out; a new driver is given them again.
+    commands: Vec<Command>,
+    given: u32,
+    /// When to tick at the latest; `None`: when something happens.
+    wake: Option<Timestamp>,
+    ticked_at: Option<Timestamp>,
+    /// Writes until the last tick began.
+    writes_before: u64,
+    /// When a driver that died is back.
+    back: Option<Timestamp>,
+    /// The driver dies at its n-th write from some time on, and stays away so long.
+    armed: Option<Millis>,
+    /// How far the driver's clock is ahead.
+    ahead: i64,
+    /// From here on nothing goes wrong any more.
+    faults_end: Timestamp,
+    faults_over: bool,
+    until: Option<Timestamp>,
+    longest: Timestamp,
+    /// When something was last done or seen to change.
+    changed_at: Timestamp,
+    /// What the last tick left to do.
+    left: Left,
+    outcome: Option<OutcomeLine>,
+}
+
+/// What is left to do, as far as the driver knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// A rollout is on its way, or something else is.
+    Work,
+    /// A rollout waits for a person.
+    Person,
+    /// Nothing, but an old revision is still kept.
+    Keeping,
+    /// Nothing.
+    Nothing,
+}
+
+impl Run {
+    pub(super) fn new(
+        cluster: Cluster,
+        target: Target,
+        updates: BTreeMap<Version, Target>,
+        scenario: &Scenario,
+    ) -> Self {
+        let bakes =
+            target.plan.steps().iter().map(|hold| hold.bake).fold(Millis::ZERO, |sum, bake| sum + bake);
+        let longest = LONGEST.max((bakes + target.plan.retire().keep).times(2));
+        Self {
+            cluster,
+            ticks: 0,
+            turns: 0,
+            driver: None,
+            target,
+            updates,
+            events: scenario.events.clone(),
+            happened: 0,
+            commands: Vec::new(),
+            given: 0,
+            wake: None,
+            ticked_at: None,
+            writes_before: 0,
+            back: Some(Timestamp::ZERO),
+            armed: None,
+            ahead: 0,
+            faults_end: scenario.events.iter().map(fault_end).max().unwrap_or_default(),
+            faults_over: false,
+            until: scenario.until.map(|until| Timestamp::ZERO + until),
+            longest: Timestamp::ZERO + longest,
+            changed_at: Timestamp::ZERO,
+            left: Left::Work,
+            outcome: None,
+        }
+    }
+
+    pub(super) fn to_end(&mut self, watch: &mut dyn Watch) -> OutcomeLine {
+        if let Some(outcome) = &self.outcome {
+            return outcome.clone();
+        }
+        let settled = loop {
+            if let Some(settled) = self.over() {
+                break settled;
+            }
+            self.turns += 1;
+            let (now, noticed) = self.cluster.advance_until_noticed(self.next());
+            self.come_back(now);
+            let told = self.happen(now, watch);
+            self.tell_faults_over(now);
+            if noticed || told || self.wake.is_some_and(|wake| wake <= now) {
+                self.tick(now, watch);
+            }
+        };
+        self.finish(settled)
+    }
+
+    /// The next time at which something is due.
+    fn next(&self) -> Timestamp {
+        let event = self.events.get(self.happened).map(|event| event.at);
+        let now = self.cluster.now();
+        let faults_end = Some(self.faults_end).filter(|&end| end > now);
+        let wake = self.wake.filter(|_| self.driver.is_some());
+        [event, faults_end, wake, self.back, self.until].into_iter().flatten().fold(self.longest, Ord::min)
+    }
+
+    /// Is it over, and if so, because everything has settled?
+    fn over(&mut self) -> Option<bool> {
+        let now = self.cluster.now();
+        if self.until.is_some_and(|until| now >= until) || now >= self.longest || self.turns >= MOST_TURNS {
+            return Some(false);
+        }
+        let quiet = self.happened == self.events.len()
+            && self.back.is_none()
+            && now >= self.faults_end
+            && !self.cluster.is_moving();
+        if !quiet {
+            return None;
+        }
+        let settled = match self.left {
+            Left::Work => false,
+            Left::Nothing => true,
+            Left::Keeping => self.until.is_none(),
+            Left::Person => {
+                let for_ever = self.wake.is_none() || now.since(self.changed_at) >= FOREVER;
+                return (self.until.is_none() && for_ever).then_some(false);
+            }
+        };
+        settled.then_some(true)
+    }
+
+    fn finish(&mut self, settled: bool) -> OutcomeLine {
+        if settled && !self.faults_over {
+            // the driver was to die at a write that never came
+            self.cluster.crash_after(None);
+            self.cluster.see(Fact::FaultsOver);
+        }
+        self.cluster.see(Fact::End { settled });
+        let stored = || self.cluster.record().map(|record| record.state).unwrap_or_default();
+        let mut outcome = match self.driver.as_ref().and_then(Driver::state) {
+            Some(state) => OutcomeLine::of(state),
+            None => OutcomeLine::of(&stored()),
+        };
+        outcome.requests = self.cluster.requests();
+        (outcome.min_available, outcome.max_total) = self.cluster.extremes();
+        let text = |violation: &crate::properties::Violation| {
+            format!("{}: {}", violation.property, violation.message)
+        };
+        outcome.violations = self.cluster.violations().iter().map(text).collect();
+        self.outcome = Some(outcome.clone());
+        outcome
+    }
+
+    // ---- what happens --------------------------------------------------------------------------
+
+    fn come_back(&mut self, now: Timestamp) {
+        if self.back.is_none_or(|back| back > now) {
+            return;
+        }
+        self.back = None;
+        self.cluster.see(Fact::Target(&self.target));
+        // it was accepted before the run began, so it is accepted here
+        self.driver = Driver::new(self.target.clone(), self.cluster.backends()).ok();
+        if let Some(driver) = &mut self.driver {
+            for command in &self.commands {
+                driver.command(command.clone());
+            }
+        }
+        self.wake = Some(now);
+    }
+
+    fn tell_faults_over(&mut self, now: Timestamp) {
+        if !self.faults_over && self.armed.is_none() && self.back.is_none() && now >= self.faults_end {
+            self.faults_over = true;
+            self.cluster.see(Fact::FaultsOver);
+        }
+    }
+
+    /// Lets every event that is due happen. Was the driver told something?
+    fn happen(&mut self, now: Timestamp, watch: &mut dyn Watch) -> bool {
+        let mut told = false;
+        while let Some(event) = self.events.get(self.happened).filter(|event| event.at <= now).cloned() {
+            self.happened += 1;
+            self.changed_at = now;
+            watch.happened(&event);
+            match event.what {
+                What::Command(kind) => {
+                    self.given += 1;
+                    let command = Command::new(format!("cmd-{}", self.given), kind);
+                    self.cluster.see(Fact::Command(&command));
+                    if let Some(driver) = &mut self.driver {
+                        driver.command(command.clone());
+                    }
+                    self.commands.push(command);
+                    told = true;
+                }
+                What::Update(version) => {
+                    self.update(&version);
+                    told = true;
+                }
+                What::Set(version, profile) => self.cluster.set_profile(&version, profile),
+                What::Fault(fault, span) => self.cluster.begin(fault, span),
+                What::CriticalAlert(span) => {
+                    self.cluster.begin(Fault::CriticalAlert(self.rolled_out()), span)
+                }
+                What::Crash { after: Some(n), down } => {
+                    self.cluster.crash_after(Some(n));
+                    self.armed = Some(down);
+                }
+                What::Crash { after: None, down } => self.crash_now(now, down, watch),
+                What::ClockJump(ms) => {
+                    self.ahead = self.ahead.saturating_add(ms);
+                    told = true;
+                }
+            }
+        }
+        told
+    }
+
+    fn update(&mut self, version: &Version) {
+        let Some(target) = self.updates.get(version) else { return };
+        self.target = target.clone();
+        if let Some(driver) = &mut self.driver {
+            self.cluster.see(Fact::Target(&self.target));
+            // it was accepted before the run began, so it is accepted here
+            let _ = driver.set_target(self.target.clone());
+        }
+    }
+
+    /// The version that is rolled out, or the newest that was asked for.
+    fn rolled_out(&self) -> Version {
+        let state = self.driver.as_ref().and_then(Driver::state);
+        let canary = state.and_then(|state| state.canary.and_then(|number| state.revision(number)));
+        canary.map_or_else(|| self.target.desired.version.clone(), |revision| revision.version.clone())
+    }
+
+    /// The driver dies: between two effects, if a tick has any just now.
+    fn crash_now(&mut self, now: Timestamp, down: Millis, watch: &mut dyn Watch) {
+        if self.driver.is_none() {
+            return;
+        }
+        self.cluster.crash_after(Some(1));
+        self.armed = Some(down);
+        self.tick(now, watch);
+        if self.driver.is_some() {
+            self.die(now, false, watch);
+        }
+    }
+
+    fn die(&mut self, now: Timestamp, inside: bool, watch: &mut dyn Watch) {
+        self.cluster.crash_after(None);
+        self.driver = None;
+        self.left = Left::Work;
+        self.back = Some(now + self.armed.take().unwrap_or(RETRY));
+        let applied = if inside { self.cluster.writes().saturating_sub(self.writes_before) } else { 0 };
+        self.cluster.see(Fact::Crashed { applied: usize::try_from(applied).unwrap_or(usize::MAX) });
+        watch.crashed(now, self.cluster.writes(), inside);
+    }
+
+    // ---- the driver ----------------------------------------------------------------------------
+
+    fn tick(&mut self, now: Timestamp, watch: &mut dyn Watch) {
+        if self.ticked_at == Some(now) && self.wake.is_none_or(|wake| wake > now) {
+            // once an instant: the rest can wait for the next
+            self.wake = Some(now + Millis(1));
+            return;
+        }
+        let clock = Timestamp::from_millis(now.as_millis().saturating_add_signed(self.ahead));
+        let Some(driver) = &mut self.driver else { return };
+        self.writes_before = self.cluster.writes();
+        self.ticked_at = Some(now);
+        self.ticks += 1;
+        match at_once(driver.tick(clock)) {
+            None => self.die(now, true, watch),
+            Some(Err(error)) => {
+                self.wake = Some(now + RETRY);
+                self.left = Left::Work;
+                watch.failed(now, &error);
+            }
+            Some(Ok(tick)) => self.ticked(now, &tick, watch),
+        }
+    }
+
+    fn ticked(&mut self, now: Timestamp, tick: &Tick, watch: &mut dyn Watch) {
+        let ahead = self.ahead;
+        self.wake = tick.wake_at.map(|wake| {
+            let ms = wake.as_millis().saturating_add_signed(ahead.saturating_neg());
+            Timestamp::from_millis(ms).max(now + Millis(1))
+        });
+        if !tick.actions.is_empty() || !tick.events.is_empty() {
+            self.changed_at = now;
+        }
+        let Some(state) = self.driver.as_ref().and_then(Driver::state) else { return };
+        self.commands.retain(|command| !state.seen_commands.contains(&command.id));
+        self.left = if !tick.actions.is_empty() || !tick.errors.is_empty() || !self.commands.is_empty() {
+            Left::Work
+        } else {
+            left(state, tick.wake_at.is_some())
+        };
+        watch.ticked(now, tick, state);
+    }
+}
+
+/// When this goes wrong no more, with everything that it delays.
+fn fault_end(event: &Happening) -> Timestamp {
+    match &event.what {
+        // what is delayed may be repeated too
+        What::Fault(Fault::LateWrite | Fault::RepeatedWrite, span) => event.at + *span + LATE_BY.times(2),
+        What::Fault(_, span) | What::CriticalAlert(span) => event.at + *span,
+        What::Crash { after: None, down } => event.at + *down,
+        What::ClockJump(_) | What::Crash { .. } => event.at,
+        What::Command(_) | What::Update(_) | What::Set(..) => Timestamp::ZERO,
+    }
+}
+
+/// What is left to do in this state.
+fn left(state: &State, wakes: bool) -> Left {
+    if state.is_active() || state.next.is_some() || state.hook.is_some() || !state.alerts.is_empty() {
+        let waits = state.paused.is_some() && state.hook.is_none() && state.alerts.is_empty();
+        return if waits { Left::Person } else { Left::Work };
+    }
+    let mut old = state.groups.iter().filter(|group| Some(group.revision) != state.stable);
+    if old.clone().any(|group| group.wish > 0 || group.seen.created > 0 || group.seen.terminating > 0) {
+        Left::Work
+    } else if wakes && old.next().is_some() {
+        Left::Keeping
+    } else {
+        Left::Nothing
+    }
+}
