@@ -20,6 +20,8 @@ pub struct Monitor {
     entered: Option<Timestamp>,
     /// A person promoted (or rolled back) in this epoch.
     overruled: bool,
+    /// A person promoted (or rolled back) since the last save.
+    commanded: bool,
     /// Effects since the way back began, and whether stable was whole then.
     back: Option<(usize, bool)>,
     /// Since when the canary has traffic and no data.
@@ -107,10 +109,11 @@ impl Monitor {
             }
             Fact::Command(command) => {
                 self.at_rest = false;
-                self.overruled |= matches!(
+                self.commanded |= matches!(
                     command.kind,
                     CommandKind::Promote | CommandKind::PromoteFull | CommandKind::Rollback(_)
                 );
+                self.overruled |= self.commanded;
             }
             Fact::Observed(statuses) => self.view.observe(statuses),
             Fact::RouteObserved(status) => self.view.observe_route(status),
@@ -201,7 +204,8 @@ impl Monitor {
             self.dark_since = None;
         }
         if new_epoch {
-            self.overruled = state.progress.rollback;
+            // (a command may start a rollout and promote it in one step)
+            self.overruled = state.progress.rollback || self.commanded;
         }
         if turned {
             let stable = self.view.group(self.view.stable());
@@ -211,6 +215,7 @@ impl Monitor {
         if state.phase != Phase::Aborting {
             self.back = None;
         }
+        self.commanded = false;
         self.at_rest = !state.is_active()
             && state.next.is_none()
             && state.kept.is_none()

@@ -160,7 +160,9 @@ impl View {
     }
 
     pub(crate) fn wish(&mut self, wish: &ScaleWish) {
-        let group = self.groups.entry(Arc::clone(&wish.revision.hash)).or_default();
+        // a group that was not there before had no traffic either
+        let never = GroupView { quiet_since: Some(Timestamp::ZERO), ..GroupView::default() };
+        let group = self.groups.entry(Arc::clone(&wish.revision.hash)).or_insert(never);
         if group.wishes.iter().all(|(token, _)| *token != wish.token) {
             group.wishes.push((wish.token, wish.replicas));
         }

@@ -169,7 +169,7 @@ impl Simulation {
 
     /// Runs to the end and builds no lines: for thousands of runs.
     pub fn run_with(&mut self, watch: &mut dyn Watch) -> OutcomeLine {
-        self.run.to_end(watch)
+        self.run.drive(watch)
     }
 
     /// The virtual time.

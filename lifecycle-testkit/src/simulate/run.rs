@@ -22,6 +22,9 @@ const LONGEST: Millis = Millis::from_secs(7 * 24 * 3600);
 /// No run has more turns, whatever a driver asks for.
 const MOST_TURNS: u64 = 4_000_000;
 
+/// What the driver's clock shows at the start: far enough from its origin that it can jump back.
+const CLOCK_AT_ZERO: Millis = Millis::from_secs(30 * 24 * 3600);
+
 /// A rollout that waited for a person so long, with nobody to come, waits for ever.
 const FOREVER: Millis = Millis::from_secs(24 * 3600);
 
@@ -112,7 +115,7 @@ impl Run {
         }
     }
 
-    pub(super) fn to_end(&mut self, watch: &mut dyn Watch) -> OutcomeLine {
+    pub(super) fn drive(&mut self, watch: &mut dyn Watch) -> OutcomeLine {
         if let Some(outcome) = &self.outcome {
             return outcome.clone();
         }
@@ -138,7 +141,9 @@ impl Run {
         let now = self.cluster.now();
         let faults_end = Some(self.faults_end).filter(|&end| end > now);
         let wake = self.wake.filter(|_| self.driver.is_some());
-        [event, faults_end, wake, self.back, self.until].into_iter().flatten().fold(self.longest, Ord::min)
+        // what moves by itself may come to rest without anybody being told
+        let rest = self.cluster.is_moving().then(|| self.cluster.now() + RETRY);
+        [event, faults_end, wake, self.back, self.until, rest].into_iter().flatten().fold(self.longest, Ord::min)
     }
 
     /// Is it over, and if so, because everything has settled?
@@ -302,7 +307,7 @@ impl Run {
             self.wake = Some(now + Millis(1));
             return;
         }
-        let clock = Timestamp::from_millis(now.as_millis().saturating_add_signed(self.ahead));
+        let clock = Timestamp::from_millis((now + CLOCK_AT_ZERO).as_millis().saturating_add_signed(self.ahead));
         let Some(driver) = &mut self.driver else { return };
         self.writes_before = self.cluster.writes();
         self.ticked_at = Some(now);
@@ -322,7 +327,7 @@ impl Run {
         let ahead = self.ahead;
         self.wake = tick.wake_at.map(|wake| {
             let ms = wake.as_millis().saturating_add_signed(ahead.saturating_neg());
-            Timestamp::from_millis(ms).max(now + Millis(1))
+            Timestamp::from_millis(ms.saturating_sub(CLOCK_AT_ZERO.get())).max(now + Millis(1))
         });
         if !tick.actions.is_empty() || !tick.events.is_empty() {
             self.changed_at = now;

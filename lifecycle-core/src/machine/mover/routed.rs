@@ -1,7 +1,7 @@
 //! A router carries the weight; stable stays whole (or, dynamically, as large as its weight) until
 //! promotion.
 
-use super::super::state::{Group, Way};
+use super::super::state::{Group, Phase, Way};
 use super::super::turn::Turn;
 use super::{Goal, ask, ask_way, asked_weight, gives_up, is_there, most, none_left, others, repeat, shrink};
 use crate::plan::Weight;
@@ -95,6 +95,8 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
     let n = turn.n();
     let to = if goal.weight > asked {
         if canary_ready >= carriers(turn, goal.weight) { goal.weight } else { asked }
+    } else if is_too_late_to_rise(turn, asked, canary_ready) {
+        return;
     } else if goal.weight < asked && !gives_up(turn) {
         let lowest = if dynamic_stable {
             // as much as stable can carry: weight w leaves ceil((100 - w) / 100 * N) to it
@@ -121,6 +123,13 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
         Some(wish) if same(wish) => ask_way(turn, wish),
         _ => ask_way(turn, way),
     };
+}
+
+/// A rise that was asked for, has not come about, and that the canary cannot carry any more: it is not
+/// asked for again. (It was ready when the wish was made; then the driver was away.)
+fn is_too_late_to_rise(turn: &Turn<'_>, asked: Weight, canary_ready: u32) -> bool {
+    let reached = turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
+    turn.state.phase != Phase::Aborting && asked > reached && canary_ready < carriers(turn, asked)
 }
 
 /// The canary shrinks to what still carries its weight, and to nothing only once its traffic is gone

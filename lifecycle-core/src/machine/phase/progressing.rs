@@ -210,9 +210,13 @@ fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
             HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
         }
     }
+    let baked = turn.state.progress.baked;
     match gate::ask(turn, was) {
         Gate::Baking(left) => {
-            turn.state.progress.stalled = Millis::ZERO;
+            // a canary that never stays in place long enough to bake makes no progress
+            if turn.state.progress.baked > baked {
+                turn.state.progress.stalled = Millis::ZERO;
+            }
             turn.wake_in(left);
         }
         Gate::Waiting => wait_for_evidence(turn),
