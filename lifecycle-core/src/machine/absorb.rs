@@ -47,6 +47,11 @@ pub(super) fn forget(turn: &mut Turn<'_>) {
     let State { stable, canary, kept, groups, revisions, next, .. } = &mut turn.state;
     let kept = kept.map(|kept| kept.revision);
     let named = |number: RevisionNumber| [*stable, *canary, kept].contains(&Some(number));
+    for group in groups.iter().filter(|group| !named(group.revision) && group.is_gone()) {
+        if let Some(known) = Arc::make_mut(revisions).iter_mut().find(|known| known.revision.number == group.revision) {
+            known.token = group.acked;
+        }
+    }
     groups.retain(|group| named(group.revision) || !group.is_gone());
 
     let limit = turn.plan.history_limit as usize;
@@ -126,6 +131,7 @@ pub(super) fn add_revision(
     Arc::make_mut(&mut state.revisions).push(Known {
         revision: Revision::new(number, hash, version),
         promoted: 0,
+        token: Token::default(),
         failed: false,
     });
     number
@@ -135,6 +141,11 @@ fn group(turn: &mut Turn<'_>, status: &GroupStatus) {
     let number = known(turn, &status.revision);
     turn.state.token = turn.state.token.max(status.token);
     let is_new = turn.group(number).is_none();
+    let forgotten = turn.state.known(number).map_or(Token::default(), |known| known.token);
+    if is_new && (status.token < forgotten || is_empty(status)) {
+        // as it was before it was gone, or what is left of it: a record
+        return;
+    }
     let group = turn.group_mut(number);
     if is_new {
         (group.wish, group.low, group.high) = (status.desired, status.desired, status.desired);
@@ -157,6 +168,10 @@ fn group(turn: &mut Turn<'_>, status: &GroupStatus) {
         terminating: status.terminating,
         failed_attempts: status.failed_attempts,
     };
+}
+
+fn is_empty(status: &GroupStatus) -> bool {
+    (status.desired, status.created, status.terminating) == (0, 0, 0)
 }
 
 /// The backend does not know the group (any more).

@@ -117,6 +117,9 @@ pub struct Known {
     /// Order of promotion: 0 was never promoted, else a higher number is newer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub promoted: u32,
+    /// Token that its group had when it was gone and forgotten; what carries a lower one is stale.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub token: Token,
     /// Did it fail the last time it was rolled out?
     #[serde(default, skip_serializing_if = "is_default")]
     pub failed: bool,
@@ -342,7 +345,7 @@ impl State {
             replicas,
             spec_replicas: replicas,
             acted_on: Some(Arc::clone(&hash)),
-            revisions: Arc::new(vec![Known { revision: Revision::new(number, hash, version), promoted: 1, failed: false }]),
+            revisions: Arc::new(vec![Known { revision: Revision::new(number, hash, version), promoted: 1, token: Token::default(), failed: false }]),
             next_revision: 2,
             stable: Some(number),
             ..Self::default()

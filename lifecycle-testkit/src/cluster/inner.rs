@@ -1,6 +1,6 @@
 //! The cluster itself: what every handle shares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use lifecycle_core::backend::{GroupStatus, Record, Route, RouteStatus, RouteWish, ScaleWish, Token};
 use lifecycle_core::report::Requests;
@@ -17,17 +17,10 @@ use super::profile::Profile;
 use super::queue::{Queue, Work};
 use super::rng::Chance;
 use super::traffic::{Arm, Traffic};
+use super::views::Views;
 
 /// How long the first revision has served before the origin of time.
 const HISTORY: Millis = Millis::from_secs(600);
-
-/// What was to be seen from some time on.
-#[derive(Debug)]
-struct View {
-    from: Timestamp,
-    groups: Vec<GroupStatus>,
-    route: Option<RouteStatus>,
-}
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -47,9 +40,7 @@ pub(super) struct Inner {
     pub(super) record: Option<(Record, u64)>,
     pub(super) monitor: Option<Monitor>,
     world: World,
-    views: VecDeque<View>,
-    /// Something changed at this time that no view shows yet.
-    unshown: Option<Timestamp>,
+    views: Views,
     pub(super) min_available: u32,
     pub(super) max_total: u32,
     /// Something happened that a watch would tell.
@@ -72,8 +63,7 @@ impl Inner {
             record: None,
             monitor: None,
             world: World::default(),
-            views: VecDeque::new(),
-            unshown: None,
+            views: Views::default(),
             min_available: 0,
             max_total: 0,
             noticed: false,
@@ -196,7 +186,7 @@ impl Inner {
             self.world.route = self.route.as_ref().map(|status| status.route.clone());
             monitor.see(self.now, Fact::World(&self.world));
         }
-        self.unshown = Some(self.now);
+        self.views.change(self.now);
         self.notice();
     }
 
@@ -212,24 +202,15 @@ impl Inner {
 
     /// At the end of an instant: what is to be seen from it on.
     fn show(&mut self) {
-        let Some(from) = self.unshown.take() else { return };
-        let groups = self.groups.statuses(from);
-        // the one that was in effect just before the lag is kept
-        while self.views.get(1).is_some_and(|view| view.from + STALE_BY <= from) {
-            self.views.pop_front();
+        if let Some(from) = self.views.take_change() {
+            self.views.show(from, self.groups.statuses(from), self.route.clone());
         }
-        self.views.push_back(View { from, groups, route: self.route.clone() });
-    }
-
-    fn stale_view(&self) -> Option<&View> {
-        let shown = self.views.iter().rev().find(|view| view.from + STALE_BY <= self.now);
-        shown.or_else(|| self.views.front())
     }
 
     pub(super) fn seen_groups(&mut self) -> Vec<GroupStatus> {
         if self.faults.is_stale(self.now) {
             self.show();
-            return self.stale_view().map_or_else(Vec::new, |view| view.groups.clone());
+            return self.views.stale(self.now).map_or_else(Vec::new, |view| view.groups.clone());
         }
         self.groups.statuses(self.now)
     }
@@ -237,7 +218,7 @@ impl Inner {
     pub(super) fn seen_route(&mut self) -> Option<RouteStatus> {
         if self.faults.is_stale(self.now) {
             self.show();
-            return self.stale_view().and_then(|view| view.route.clone());
+            return self.views.stale(self.now).and_then(|view| view.route.clone());
         }
         self.route.clone()
     }

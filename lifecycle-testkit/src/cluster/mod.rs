@@ -34,6 +34,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod views;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -215,6 +215,9 @@ impl Monitor {
         if state.phase != Phase::Aborting {
             self.back = None;
         }
+        if state.phase != Phase::Progressing {
+            self.dark_since = None;
+        }
         self.commanded = false;
         self.at_rest = !state.is_active()
             && state.next.is_none()

@@ -17,6 +17,7 @@
 //! assert_eq!(outcome.requests.refused, 0);
 //! ```
 
+mod ending;
 mod field;
 mod read;
 mod run;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use lifecycle_core::driver::{Driver, Target, Tick};
-use lifecycle_core::machine::{Command, State};
+use lifecycle_core::machine::Command;
 use lifecycle_core::report::OutcomeLine;
 use lifecycle_core::time::{Millis, Timestamp};
 use lifecycle_core::version::Version;
 
+use super::ending::{Left, fault_end, left};
 use super::scenario::{Happening, Scenario, What};
 use super::watch::Watch;
-use crate::cluster::{Cluster, Fault, LATE_BY, at_once};
+use crate::cluster::{Cluster, Fault, at_once};
 use crate::properties::Fact;
 
 /// A driver whose tick failed tries again after this time.
@@ -63,19 +64,6 @@ pub(super) struct Run {
     /// What the last tick left to do.
     left: Left,
     outcome: Option<OutcomeLine>,
-}
-
-/// What is left to do, as far as the driver knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// A rollout is on its way, or something else is.
-    Work,
-    /// A rollout waits for a person.
-    Person,
-    /// Nothing, but an old revision is still kept.
-    Keeping,
-    /// Nothing.
-    Nothing,
 }
 
 impl Run {
@@ -143,7 +131,10 @@ impl Run {
         let wake = self.wake.filter(|_| self.driver.is_some());
         // what moves by itself may come to rest without anybody being told
         let rest = self.cluster.is_moving().then(|| self.cluster.now() + RETRY);
-        [event, faults_end, wake, self.back, self.until, rest].into_iter().flatten().fold(self.longest, Ord::min)
+        [event, faults_end, wake, self.back, self.until, rest]
+            .into_iter()
+            .flatten()
+            .fold(self.longest, Ord::min)
     }
 
     /// Is it over, and if so, because everything has settled?
@@ -307,7 +298,8 @@ impl Run {
             self.wake = Some(now + Millis(1));
             return;
         }
-        let clock = Timestamp::from_millis((now + CLOCK_AT_ZERO).as_millis().saturating_add_signed(self.ahead));
+        let clock =
+            Timestamp::from_millis((now + CLOCK_AT_ZERO).as_millis().saturating_add_signed(self.ahead));
         let Some(driver) = &mut self.driver else { return };
         self.writes_before = self.cluster.writes();
         self.ticked_at = Some(now);
@@ -340,33 +332,5 @@ impl Run {
             left(state, tick.wake_at.is_some())
         };
         watch.ticked(now, tick, state);
-    }
-}
-
-/// When this goes wrong no more, with everything that it delays.
-fn fault_end(event: &Happening) -> Timestamp {
-    match &event.what {
-        // what is delayed may be repeated too
-        What::Fault(Fault::LateWrite | Fault::RepeatedWrite, span) => event.at + *span + LATE_BY.times(2),
-        What::Fault(_, span) | What::CriticalAlert(span) => event.at + *span,
-        What::Crash { after: None, down } => event.at + *down,
-        What::ClockJump(_) | What::Crash { .. } => event.at,
-        What::Command(_) | What::Update(_) | What::Set(..) => Timestamp::ZERO,
-    }
-}
-
-/// What is left to do in this state.
-fn left(state: &State, wakes: bool) -> Left {
-    if state.is_active() || state.next.is_some() || state.hook.is_some() || !state.alerts.is_empty() {
-        let waits = state.paused.is_some() && state.hook.is_none() && state.alerts.is_empty();
-        return if waits { Left::Person } else { Left::Work };
-    }
-    let mut old = state.groups.iter().filter(|group| Some(group.revision) != state.stable);
-    if old.clone().any(|group| group.wish > 0 || group.seen.created > 0 || group.seen.terminating > 0) {
-        Left::Work
-    } else if wakes && old.next().is_some() {
-        Left::Keeping
-    } else {
-        Left::Nothing
     }
 }

@@ -55,6 +55,9 @@ fn balanced(turn: &mut Turn<'_>, n: u32) {
         } else if wish > n {
             shrink(turn, stable, n);
         }
+        for revision in super::others(turn) {
+            shrink(turn, revision, 0);
+        }
         if turn.has_router() && turn.state.route.wish.is_some() {
             ask_way(turn, Way::Balanced);
         }

@@ -202,7 +202,25 @@ fn none_left(turn: &Turn<'_>, groups: &[RevisionNumber]) -> bool {
 /// What was asked before and is not acknowledged is asked again.
 fn repeat(turn: &mut Turn<'_>) {
     for at in 0..turn.state.groups.len() {
-        let (revision, wish) = (turn.state.groups[at].revision, turn.state.groups[at].wish);
-        ask(turn, revision, wish);
+        let Group { revision, wish, sent, seen, .. } = turn.state.groups[at];
+        if !turn.state.groups[at].is_acknowledged() && sent >= RESEND && takes_too_much(turn, at) {
+            // it was safe when it was wished for; then replicas died before it was sent
+            ask(turn, revision, seen.desired);
+        } else {
+            ask(turn, revision, wish);
+        }
     }
+}
+
+/// Would this wish, which has not taken effect, take available replicas below the floor by now?
+fn takes_too_much(turn: &Turn<'_>, at: usize) -> bool {
+    if turn.plan.mode == Mode::Exclusive || gives_up(turn) {
+        return false;
+    }
+    let floor = turn.n() - turn.plan.limits(turn.n()).unavailable;
+    let groups = &turn.state.groups;
+    let others: u32 =
+        groups.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, group)| group.surely_available()).sum();
+    let Group { wish, ref seen, .. } = groups[at];
+    wish < seen.available && others + wish < floor
 }

@@ -187,7 +187,7 @@ pub(super) fn retire_others(turn: &mut Turn<'_>) {
         if wish == 0 {
             continue;
         }
-        if idle >= stays || useless {
+        if idle >= stays || (useless && kept.is_none_or(|kept| kept.revision != revision)) {
             shrink(turn, revision, 0);
         } else {
             turn.wake_in(stays.left(idle));

@@ -171,6 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_new_group_lacks_is_not_taken_from_the_old_ones() {
+        let limits = Limits::resolve(Amount::Replicas(3), Amount::Replicas(2), 10);
+        // the new group never came up, and then one old replica failed too
+        assert_eq!(old_sets_sizes(10, limits, Set::new(5, 0), &[Set::new(8, 7)]), [8]);
+        assert_eq!(old_sets_sizes(10, limits, Set::new(5, 1), &[Set::new(8, 7)]), [7]);
+    }
+
+    #[test]
     fn what_an_emptied_old_group_still_has_is_not_counted_on() {
         let limits = Limits::resolve(Amount::Replicas(1), Amount::Replicas(0), 4);
         assert_eq!(old_sets_sizes(4, limits, Set::new(1, 0), &[Set::new(0, 3), Set::new(4, 4)]), [0, 4]);
