@@ -144,7 +144,9 @@ fn a_file_that_is_far_too_large_is_not_read() {
     let folder = folder();
     let store = in_folder(&folder);
     fs::File::create(store.path()).unwrap().set_len(1 << 40).unwrap();
-    assert_names(&now(store.load()).unwrap_err(), ErrorKind::Invalid, store.path());
+    let error = now(store.load()).unwrap_err();
+    assert_names(&error, ErrorKind::Invalid, store.path());
+    assert!(error.to_string().contains("larger than"), "{error}");
 }
 
 #[test]

@@ -133,14 +133,32 @@ fn a_stopping_replica_leaves_the_load_balancing_at_once_and_is_gone_after_its_dr
 }
 
 #[test]
-fn shrinking_stops_replicas_that_are_not_ready_first() {
-    let cluster = serving();
-    scale(&cluster, 1, 12, 1).unwrap();
+fn shrinking_stops_the_newest_replicas_first() {
+    let cluster = empty();
+    cluster.set_profile(&revision(1).version, Profile::default().ready(Readiness::After(secs(60))));
+    scale(&cluster, 1, 1, 1).unwrap();
+    cluster.advance(secs(40));
+    scale(&cluster, 1, 2, 2).unwrap();
+    cluster.advance(secs(40));
+    scale(&cluster, 1, 1, 3).unwrap();
     cluster.advance(secs(1));
-    assert_eq!(counts(&cluster, 1), [12, 10, 0]);
-    scale(&cluster, 1, 9, 2).unwrap();
+    // only the older one has run for a minute
+    assert_eq!(counts(&cluster, 1), [1, 1, 1]);
+}
+
+#[test]
+fn shrinking_stops_replicas_that_are_not_ready_before_newer_ones_that_are() {
+    let cluster = empty();
+    cluster.set_profile(&revision(1).version, Profile::default().ready(Readiness::Flapping(secs(30))));
+    scale(&cluster, 1, 1, 1).unwrap();
+    cluster.advance(secs(30));
+    scale(&cluster, 1, 2, 2).unwrap();
+    cluster.advance(secs(35));
+    // the older one has run for 45 s and is not ready, the newer one for 15 s and is
+    assert_eq!(counts(&cluster, 1), [2, 1, 0]);
+    scale(&cluster, 1, 1, 3).unwrap();
     cluster.advance(secs(1));
-    assert_eq!(counts(&cluster, 1), [9, 9, 3]);
+    assert_eq!(counts(&cluster, 1), [1, 1, 1]);
 }
 
 #[test]
@@ -282,6 +300,17 @@ fn late_and_repeated_writes_arrive_later_but_not_out_of_order_of_their_tokens() 
         cluster.advance(secs(61));
         assert_eq!((group(&cluster, 1).token, group(&cluster, 1).created), (Token(20), 30), "{fault}");
     }
+}
+
+#[test]
+fn a_repeated_write_arrives_twice() {
+    let cluster = serving();
+    cluster.begin(Fault::RepeatedWrite, secs(1));
+    route(&cluster, 10, 1).unwrap();
+    cluster.advance(Millis(20));
+    assert!(seen_route(&cluster).is_some() && cluster.is_moving());
+    cluster.advance(LATE_BY);
+    assert!(!cluster.is_moving());
 }
 
 #[test]

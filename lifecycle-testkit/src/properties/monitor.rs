@@ -1,6 +1,6 @@
 //! Feeds every fact to every property.
 
-use lifecycle_core::backend::{BackendResult, Reading, Record, Route, RouteWish, ScaleWish};
+use lifecycle_core::backend::{BackendResult, HealthQuery, Reading, Record, Route, RouteWish, ScaleWish};
 use lifecycle_core::machine::{CommandKind, Phase};
 use lifecycle_core::time::{Millis, Timestamp};
 
@@ -22,8 +22,8 @@ pub struct Monitor {
     overruled: bool,
     /// A person promoted (or rolled back) since the last save.
     commanded: bool,
-    /// Effects since the way back began, and whether stable was whole then.
-    back: Option<(usize, bool)>,
+    /// The way back, while the rollout is on it.
+    back: Option<WayBack>,
     /// Since when the canary has traffic and no data.
     dark_since: Option<Timestamp>,
     /// Writes with a new token since everything has been at rest.
@@ -31,6 +31,16 @@ pub struct Monitor {
     writes_at_rest: usize,
     repeats: usize,
     sometimes: Sometimes,
+}
+
+/// The way back since it began.
+#[derive(Clone, Copy, Debug)]
+struct WayBack {
+    effects: usize,
+    /// Was stable whole all along?
+    whole: bool,
+    /// Did it begin after the last fault? (A replica that dies on the way costs effects.)
+    undisturbed: bool,
 }
 
 /// Rare paths, and whether this run has taken them: a campaign in which one of them was never taken
@@ -117,7 +127,7 @@ impl Monitor {
             }
             Fact::Observed(statuses) => self.view.observe(statuses),
             Fact::RouteObserved(status) => self.view.observe_route(status),
-            Fact::Measured { readings, .. } => self.measured(readings),
+            Fact::Measured { queries, readings } => self.measured(queries, readings),
             Fact::Saved(record) => self.saved(record),
             Fact::Scale(wish) => self.scale(wish),
             Fact::Route(wish) => self.route(wish),
@@ -157,13 +167,16 @@ impl Monitor {
         }
     }
 
-    fn measured(&mut self, readings: &[BackendResult<Reading>]) {
+    fn measured(&mut self, queries: &[HealthQuery], readings: &[BackendResult<Reading>]) {
         let silent = |reading: &BackendResult<Reading>| {
             matches!(reading, Ok(Reading::NoData) | Err(_))
                 || matches!(reading, Ok(Reading::Counts { requests: 0, .. }))
                 || matches!(reading, Ok(Reading::Histogram(histogram)) if histogram.total() == 0)
         };
-        let dark = !readings.is_empty() && readings.iter().any(silent) && self.canary_has_traffic();
+        // (that stable has no data at a weight of 100 is as it should be)
+        let canary = self.view.canary().map(|revision| &revision.hash);
+        let of_canary = queries.iter().zip(readings).filter(|(query, _)| Some(&query.revision.hash) == canary);
+        let dark = of_canary.map(|(_, reading)| reading).any(silent) && self.canary_has_traffic();
         self.dark_since = if dark { self.dark_since.or(Some(self.view.now)) } else { None };
     }
 
@@ -208,9 +221,7 @@ impl Monitor {
             self.overruled = state.progress.rollback || self.commanded;
         }
         if turned {
-            let stable = self.view.group(self.view.stable());
-            let whole = stable.is_some_and(|group| group.surely_ready() >= state.replicas);
-            self.back = Some((0, whole));
+            self.back = Some(WayBack { effects: 0, whole: true, undisturbed: self.view.faults_over.is_some() });
         }
         if state.phase != Phase::Aborting {
             self.back = None;
@@ -233,13 +244,13 @@ impl Monitor {
         if self.at_rest {
             self.writes_at_rest += 1;
         }
-        if let Some((effects, _)) = &mut self.back {
-            *effects += 1;
-        }
-        if let (Some((effects, whole)), None) = (self.back, self.view.faults_over) {
-            // with faults still to come a pod may die on the way back: the bound holds without them
-            let _ = (effects, whole);
-        } else if let Some((effects, whole)) = self.back {
+        let wanted = self.view.state().map_or(0, |state| state.replicas);
+        let whole = self.view.group(self.view.stable()).is_some_and(|group| group.surely_ready() >= wanted);
+        let Some(back) = &mut self.back else { return };
+        back.effects += 1;
+        back.whole &= whole;
+        let WayBack { effects, whole, undisturbed } = *back;
+        if undisturbed && self.view.record.is_some() {
             self.find("L3", l::l3_the_way_back_is_short(&self.view, effects, whole));
         }
     }
