@@ -4,7 +4,7 @@
 //! # The loop
 //!
 //! A [`Strategy`](strategy::Strategy) compiles a [spec](spec::Manifest) to a [`Plan`](plan::Plan): a
-//! bounded, valid list of steps. One [machine](machine) runs every plan. It is a function:
+//! bounded, valid list of steps. One [machine] runs every plan. It is a function:
 //!
 //! ```text
 //! step(&Plan, &State, now, &Observation) -> Transition { state, actions, events, wake_at, save }

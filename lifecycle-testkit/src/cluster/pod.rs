@@ -256,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn a_ready_replica_stays_ready_after_one_failed_probe() {
+        let (flapping, probe) = (Readiness::Flapping(Millis::from_secs(5)), Probe::default());
+        let mut pod = Pod::new(1, 0);
+        pod.start(Timestamp::ZERO, flapping);
+        for (s, ready) in [(5, false), (10, true), (15, true), (20, true)] {
+            pod.account(at(s), flapping, probe);
+            assert_eq!(pod.ready, ready, "after {s} s");
+        }
+    }
+
+    #[test]
     fn a_ready_replica_whose_version_breaks_is_unready_two_probes_later() {
         let probe = Probe::default();
         let mut pod = Pod::new(1, 0);

@@ -258,6 +258,9 @@ mod tests {
         traffic.reroute(Some(&split(50)), &[limited(2), limited(1)], find);
         assert_eq!(run(&mut traffic, 10_000, 7), [500, 300]);
         assert_eq!(traffic.counted.refused, 200);
+        traffic.reroute(Some(&split(50)), &[limited(1), limited(2)], find);
+        assert_eq!(run(&mut traffic, 20_000, 7), [300, 500]);
+        assert_eq!(traffic.counted.refused, 400);
     }
 
     #[test]

@@ -49,9 +49,9 @@ pub(crate) fn l2_every_phase_has_a_deadline(view: &View) -> Finding {
 }
 
 /// L3: the way back takes at most 4 effects with a router and a whole stable, else 2N + 4.
-pub(crate) fn l3_the_way_back_is_short(view: &View, effects: usize, whole: bool) -> Finding {
-    let (plan, state) = view.both()?;
-    let n = state.replicas as usize;
+pub(crate) fn l3_the_way_back_is_short(view: &View, effects: usize, replicas: u32, whole: bool) -> Finding {
+    let plan = view.plan()?;
+    let n = replicas as usize;
     let bound = if view.is_routed() && whole { 4 } else { 2 * n + 4 };
     (plan.mode() != Mode::Exclusive && effects > bound)
         .then(|| format!("the way back took {effects} effects, at most {bound}"))

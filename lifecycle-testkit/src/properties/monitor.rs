@@ -37,6 +37,8 @@ pub struct Monitor {
 #[derive(Clone, Copy, Debug)]
 struct WayBack {
     effects: usize,
+    /// The most replicas that were desired meanwhile.
+    replicas: u32,
     /// Was stable whole all along?
     whole: bool,
     /// Did it begin after the last fault? (A replica that dies on the way costs effects.)
@@ -221,7 +223,7 @@ impl Monitor {
             self.overruled = state.progress.rollback || self.commanded;
         }
         if turned {
-            self.back = Some(WayBack { effects: 0, whole: true, undisturbed: self.view.faults_over.is_some() });
+            self.back = Some(WayBack { effects: 0, replicas: state.replicas, whole: true, undisturbed: self.view.faults_over.is_some() });
         }
         if state.phase != Phase::Aborting {
             self.back = None;
@@ -233,7 +235,12 @@ impl Monitor {
         self.at_rest = !state.is_active()
             && state.next.is_none()
             && state.kept.is_none()
-            && state.groups.iter().all(|group| group.wish == group.seen.created && group.seen.terminating == 0)
+            && state.groups.iter().all(|group| {
+                // (an older revision may still wait for stable to be whole before it goes)
+                Some(group.revision) == state.stable
+                    && group.wish == group.seen.created
+                    && group.seen.terminating == 0
+            })
             && state.route.pending.is_empty();
     }
 
@@ -249,9 +256,10 @@ impl Monitor {
         let Some(back) = &mut self.back else { return };
         back.effects += 1;
         back.whole &= whole;
-        let WayBack { effects, whole, undisturbed } = *back;
+        back.replicas = back.replicas.max(wanted);
+        let WayBack { effects, replicas, whole, undisturbed } = *back;
         if undisturbed && self.view.record.is_some() {
-            self.find("L3", l::l3_the_way_back_is_short(&self.view, effects, whole));
+            self.find("L3", l::l3_the_way_back_is_short(&self.view, effects, replicas, whole));
         }
     }
 

@@ -1,6 +1,6 @@
 //! When a run is over: what is left to do, and what still goes wrong.
 
-use lifecycle_core::machine::State;
+use lifecycle_core::machine::{Group, State};
 use lifecycle_core::time::Timestamp;
 
 use super::scenario::{Happening, What};
@@ -36,6 +36,10 @@ pub(super) fn left(state: &State, wakes: bool) -> Left {
     if state.is_active() || state.next.is_some() || state.hook.is_some() || !state.alerts.is_empty() {
         let waits = state.paused.is_some() && state.hook.is_none() && state.alerts.is_empty();
         return if waits { Left::Person } else { Left::Work };
+    }
+    let unheard = |group: &Group| group.acked < group.token || group.seen.desired != group.wish;
+    if state.groups.iter().any(unheard) || !state.route.pending.is_empty() {
+        return Left::Work;
     }
     let mut old = state.groups.iter().filter(|group| Some(group.revision) != state.stable);
     if old.clone().any(|group| group.wish > 0 || group.seen.created > 0 || group.seen.terminating > 0) {

@@ -54,6 +54,14 @@ pub(super) fn asked_weight(turn: &Turn<'_>) -> Weight {
     }
 }
 
+/// Has the canary neither replicas nor traffic, for certain?
+pub(super) fn is_canary_gone(turn: &Turn<'_>) -> bool {
+    let Some(canary) = turn.state.canary else { return true };
+    let is_gone = turn.group(canary).is_none_or(Group::is_gone);
+    let silent = !turn.is_routed() || turn.state.route.highest(canary).is_zero();
+    is_gone && silent
+}
+
 /// Wishes for a group to have this size. Says it once, and again until it is acknowledged.
 fn ask(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
     let group = turn.group_mut(revision);
@@ -204,8 +212,13 @@ fn repeat(turn: &mut Turn<'_>) {
     for at in 0..turn.state.groups.len() {
         let Group { revision, wish, sent, seen, .. } = turn.state.groups[at];
         if !turn.state.groups[at].is_acknowledged() && sent >= RESEND && takes_too_much(turn, at) {
-            // it was safe when it was wished for; then replicas died before it was sent
-            ask(turn, revision, seen.desired);
+            // It was safe when it was wished for; then replicas died before it was sent. It is taken back
+            // if that creates nothing in the worst case, else it waits until it is safe again.
+            if most(turn) <= turn.plan.ceiling(turn.n(), turn.state.hold(turn.plan).size.of(turn.n())) {
+                ask(turn, revision, seen.desired);
+            } else {
+                turn.wake_in(RESEND);
+            }
         } else {
             ask(turn, revision, wish);
         }

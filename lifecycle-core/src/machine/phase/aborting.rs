@@ -21,6 +21,10 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         turn.state.progress.stalled = Millis::ZERO;
         turn.tell(EventKind::Stuck { phase: "the way back".into(), waited });
         turn.alert(AlertKind::Stuck, Severity::Critical, format!("the way back has made no progress for {waited}"));
+        if mover::is_canary_gone(turn) {
+            // all that is left is that stable is not whole, which is no reason to refuse a newer spec
+            end(turn);
+        }
     }
 }
 

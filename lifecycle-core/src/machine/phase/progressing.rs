@@ -9,7 +9,7 @@ use super::super::mover::{self, Goal};
 use super::super::state::{Phase, Progress};
 use super::super::turn::Turn;
 use crate::backend::{HookPoint, Token};
-use crate::plan::replicas;
+use crate::plan::replicas::{self, Sizes};
 use crate::plan::{Hold, Mode, Weight};
 use crate::time::Millis;
 
@@ -108,11 +108,22 @@ fn enter(turn: &mut Turn<'_>) -> bool {
 fn canary_size(turn: &Turn<'_>, hold: Hold, n: u32) -> u32 {
     match turn.plan.mode {
         Mode::Routed { .. } => hold.size.of(n),
-        Mode::Ratio if turn.state.stable.is_some() => {
-            replicas::split(n, hold.weight.get(), Weight::FULL.get(), turn.plan.limits(n).surge).canary
-        }
+        Mode::Ratio if turn.state.stable.is_some() => share(turn, hold.weight, n).canary,
         Mode::Ratio | Mode::Exclusive => n,
     }
+}
+
+/// The share of replicas for a weight. Without surge the table of splits has no row for some weights
+/// near 100 and would send the canary back to 0 in the middle of its rise (95 % of 10, say): there, and
+/// for more than one replica, it is the whole replicas that the weight covers.
+fn share(turn: &Turn<'_>, weight: Weight, n: u32) -> Sizes {
+    let split = replicas::split(n, weight.get(), Weight::FULL.get(), turn.plan.limits(n).surge);
+    if split.canary > 0 || weight.is_zero() || n < 2 {
+        return split;
+    }
+    let covered = u64::from(weight.get()) * u64::from(n) / 100;
+    let canary = u32::try_from(covered).unwrap_or(n).clamp(1, n - 1);
+    Sizes { canary, stable: n - canary }
 }
 
 /// What holds until the hooks before the step have passed: the step before.
@@ -132,7 +143,7 @@ fn step_goal(turn: &Turn<'_>, hold: Hold, n: u32) -> Goal {
         Mode::Routed { dynamic_stable: false } => n,
         // one replica at least: the way back needs somebody to grow from
         Mode::Routed { dynamic_stable: true } => hold.weight.rest().of(n).max(1),
-        Mode::Ratio => replicas::split(n, hold.weight.get(), Weight::FULL.get(), turn.plan.limits(n).surge).stable,
+        Mode::Ratio => share(turn, hold.weight, n).stable,
         Mode::Exclusive => 0,
     };
     Goal { stable, canary, weight: hold.weight, back: false }
