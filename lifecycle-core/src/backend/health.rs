@@ -117,16 +117,18 @@ impl Histogram {
         if total == 0 || self.counts.len() != self.bounds_us.len() + 1 {
             return None;
         }
-        // rank in thousandths of a request keeps this in integers
+        // rank in thousandths of a request keeps this in integers; whole requests find the bucket
         let rank = u128::from(total) * u128::from(per_mille);
-        let mut below: u128 = 0;
+        let whole = u64::try_from(rank.div_ceil(1000)).unwrap_or(u64::MAX);
+        let mut below: u64 = 0;
         for (i, &count) in self.counts.iter().enumerate() {
-            let upto = below + u128::from(count) * 1000;
-            if upto >= rank && count > 0 {
+            let upto = below.saturating_add(count);
+            if upto >= whole && count > 0 {
                 let Some(&upper) = self.bounds_us.get(i) else { break };
                 let lower = if i == 0 { 0 } else { self.bounds_us[i - 1] };
-                let inside = u128::from(upper - lower) * (rank - below) / (u128::from(count) * 1000);
-                return Some(lower + u64::try_from(inside).unwrap_or(upper - lower));
+                let width = u128::from(upper.saturating_sub(lower));
+                let inside = width * (rank - u128::from(below) * 1000) / (u128::from(count) * 1000);
+                return Some(lower.saturating_add(u64::try_from(inside).unwrap_or(0)));
             }
             below = upto;
         }

@@ -2,6 +2,7 @@
 
 mod blue_green;
 mod canary;
+mod late;
 mod recreate;
 mod rolling;
 mod world;

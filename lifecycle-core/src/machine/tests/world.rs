@@ -27,6 +27,8 @@ pub(super) struct World {
     pub(super) failing: BTreeMap<String, u64>,
     pub(super) unready: Vec<String>,
     pub(super) dark: bool,
+    /// Writes are lost.
+    pub(super) mute: bool,
     pub(super) hooks: BTreeMap<EffectKey, HookOutcome>,
     pub(super) hook_answer: HookOutcome,
     commands: Vec<Command>,
@@ -65,6 +67,7 @@ impl World {
             failing: BTreeMap::new(),
             unready: Vec::new(),
             dark: false,
+            mute: false,
             hooks: BTreeMap::new(),
             hook_answer: HookOutcome::Passed,
             commands: Vec::new(),
@@ -105,7 +108,10 @@ impl World {
         self.events.extend(transition.events);
         self.wake_at = transition.wake_at;
         for action in &transition.actions {
-            self.apply(action);
+            let write = matches!(action, Action::Scale(_) | Action::Route(_));
+            if !(write && self.mute) {
+                self.apply(action);
+            }
         }
         self.actions.extend(transition.actions);
     }

@@ -1,0 +1,132 @@
+//! Wishes that were made and not sent, or sent and not seen: what was safe then may not be safe now.
+
+use super::world::World;
+use crate::backend::GroupStatus;
+use crate::machine::{Action, Phase};
+use crate::plan::{Amount, Hold, Mode, Plan, PlanBuilder, Weight};
+use crate::time::Millis;
+
+const SECOND: Millis = Millis(1000);
+
+fn canary() -> Plan {
+    PlanBuilder::new("canary", Mode::Routed { dynamic_stable: false })
+        .step(Hold::new(Weight::new(50).unwrap(), Millis::from_secs(600)))
+        .build()
+        .unwrap()
+}
+
+fn rolling() -> Plan {
+    PlanBuilder::new("rolling", Mode::Ratio)
+        .step(Hold::new(Weight::FULL, Millis::from_secs(60)))
+        .limits(Amount::Replicas(1), Amount::Replicas(0))
+        .build()
+        .unwrap()
+}
+
+/// Some replicas of a version are not ready (any more).
+fn ready(world: &mut World, version: &str, ready: u32) {
+    let status: &mut GroupStatus = world.groups.get_mut(version).unwrap();
+    (status.ready, status.available) = (ready, ready);
+}
+
+fn steps(world: &mut World, times: usize) {
+    for _ in 0..times {
+        world.step();
+        world.now = world.now + SECOND;
+    }
+}
+
+#[test]
+fn a_rise_that_did_not_come_about_is_not_repeated_once_the_canary_cannot_carry_it() {
+    let mut world = World::serving(canary(), 4);
+    world.update("2.0.0");
+    steps(&mut world, 2); // the split is taken, the canary is there
+    world.mute = true;
+    world.step(); // the rise is wished for, and lost
+    assert!(world.actions.iter().any(|action| matches!(action, Action::Route(_))));
+    ready(&mut world, "2.0.0", 0);
+    world.mute = false;
+    world.actions.clear();
+    steps(&mut world, 5);
+    assert!(!world.actions.iter().any(|action| matches!(action, Action::Route(_))), "{:?}", world.actions);
+    ready(&mut world, "2.0.0", 2);
+    steps(&mut world, 3);
+    assert_eq!(world.weight("2.0.0"), 50);
+}
+
+#[test]
+fn a_shrink_that_did_not_come_about_is_taken_back_once_it_would_cost_availability() {
+    let mut world = World::serving(rolling(), 3);
+    world.update("2.0.0");
+    steps(&mut world, 1);
+    assert_eq!(world.size("2.0.0"), 1);
+    world.mute = true;
+    world.step(); // 1.0.0 may shrink to 2, but that is lost
+    world.mute = false;
+    ready(&mut world, "2.0.0", 0);
+    steps(&mut world, 6);
+    assert_eq!(world.size("1.0.0"), 3, "three are needed by now");
+    ready(&mut world, "2.0.0", 1);
+    steps(&mut world, 8);
+    assert_eq!((world.size("1.0.0"), world.size("2.0.0")), (0, 3));
+}
+
+#[test]
+fn a_group_that_shall_be_empty_is_not_taken_as_empty_because_nobody_knows_it() {
+    let mut world = World::serving(canary(), 2);
+    world.update("2.0.0");
+    steps(&mut world, 1);
+    world.mute = true;
+    world.step(); // a replica of 2.0.0 is wished for; the wish is on its way
+    assert!(!world.groups.contains_key("2.0.0"));
+    world.update("1.0.0");
+    steps(&mut world, 30);
+    assert_eq!(world.state.phase, Phase::Aborting, "the wish may still arrive");
+    world.mute = false;
+    steps(&mut world, 10);
+    assert_eq!(world.state.phase, Phase::Healthy);
+    assert_eq!(world.size("2.0.0"), 0);
+}
+
+#[test]
+fn a_canary_with_traffic_and_nobody_to_serve_it_is_left_after_three_failed_verdicts() {
+    let mut world = World::serving(canary(), 4);
+    world.update("2.0.0");
+    steps(&mut world, 5);
+    assert_eq!(world.weight("2.0.0"), 50);
+    ready(&mut world, "2.0.0", 0);
+    world.groups.get_mut("2.0.0").unwrap().failed_attempts = 2;
+    steps(&mut world, 3);
+    assert_eq!(world.weight("2.0.0"), 50, "a replica may be on its way");
+    world.groups.get_mut("2.0.0").unwrap().failed_attempts = 3;
+    steps(&mut world, 2);
+    assert_eq!(world.weight("2.0.0"), 0);
+    assert_eq!(world.last_reason("GoingBack"), "ReadinessFailed");
+}
+
+#[test]
+fn a_clock_that_jumps_shortens_no_bake() {
+    let mut world = World::serving(canary(), 4);
+    world.update("2.0.0");
+    steps(&mut world, 10);
+    world.now = world.now + Millis::from_secs(3600);
+    steps(&mut world, 10);
+    assert_eq!(world.state.phase, Phase::Progressing, "ten minutes have not passed");
+    world.run(Millis::from_secs(600));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"));
+}
+
+#[test]
+fn what_was_seen_before_a_group_was_gone_does_not_bring_it_back() {
+    let mut world = World::serving(canary(), 2);
+    world.update("2.0.0");
+    steps(&mut world, 5);
+    let stale = world.groups["2.0.0"].clone();
+    world.update("1.0.0");
+    steps(&mut world, 40);
+    assert_eq!(world.state.phase, Phase::Healthy);
+    world.groups.insert("2.0.0".into(), stale);
+    world.actions.clear();
+    steps(&mut world, 3);
+    assert!(world.actions.is_empty(), "{:?}", world.actions);
+}
