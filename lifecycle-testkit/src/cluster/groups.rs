@@ -45,6 +45,11 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// Replicas that were ever created.
+    pub(super) const fn created(&self) -> u64 {
+        self.last_pod
+    }
+
     pub(super) fn new(pod_start: Millis, probe: Probe) -> Self {
         Self { pod_start, probe, ..Self::default() }
     }

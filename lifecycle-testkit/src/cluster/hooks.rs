@@ -66,3 +66,43 @@ impl Hooks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifecycle_core::backend::HookPoint;
+    use lifecycle_core::version::{Revision, RevisionNumber, Version};
+
+    use super::*;
+
+    fn call(key: &str) -> HookCall {
+        let revision = Revision::new(RevisionNumber(1), "hash", Version::new(1, 5, 0));
+        HookCall::new(EffectKey(key.into()), HookPoint::Smoke, "http://smoke".into(), Millis(30), revision)
+    }
+
+    /// The answers at these times, in milliseconds, to one call that is repeated.
+    fn answers(behaviour: HookBehaviour, times: [u64; 3]) -> [HookOutcome; 3] {
+        let mut hooks = Hooks::default();
+        hooks.behave("http://smoke".into(), behaviour);
+        times.map(|ms| hooks.run(&call("1"), Timestamp::from_millis(ms)).0)
+    }
+
+    #[test]
+    fn a_hook_ends_when_its_time_is_over() {
+        use HookOutcome::{Failed, Passed, Pending};
+        assert_eq!(answers(HookBehaviour::default(), [5, 6, 7]), [Passed, Passed, Passed]);
+        assert_eq!(answers(HookBehaviour::new(Millis(20), true), [5, 24, 25]), [Pending, Pending, Passed]);
+        let no = Failed("the hook said no".to_owned());
+        assert_eq!(answers(HookBehaviour::new(Millis(20), false), [5, 24, 25]), [Pending, Pending, no]);
+        let late = Failed("no answer within 30ms".to_owned());
+        assert_eq!(answers(HookBehaviour::new(Millis(90), true), [5, 34, 35]), [Pending, Pending, late]);
+    }
+
+    #[test]
+    fn another_key_is_another_call() {
+        let mut hooks = Hooks::default();
+        hooks.behave("http://smoke".into(), HookBehaviour::new(Millis(20), true));
+        let at = Timestamp::from_millis;
+        assert_eq!(hooks.run(&call("1"), at(0)), (HookOutcome::Pending, Some(at(20))));
+        assert_eq!(hooks.run(&call("2"), at(20)), (HookOutcome::Pending, Some(at(40))));
+    }
+}

@@ -266,6 +266,12 @@ impl Cluster {
         self.lock().requests()
     }
 
+    /// How many replicas were created since the start, those included that served at the start.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.lock().groups.created()
+    }
+
     /// The lowest number of ready replicas and the highest number of replicas that were not asked to
     /// stop, over all revisions, so far.
     #[must_use]

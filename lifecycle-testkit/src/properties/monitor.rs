@@ -24,6 +24,8 @@ pub struct Monitor {
     commanded: bool,
     /// The way back, while the rollout is on it.
     back: Option<WayBack>,
+    /// Did the last look at the canary have data?
+    with_data: bool,
     /// Since when the canary has traffic and no data.
     dark_since: Option<Timestamp>,
     /// Writes with a new token since everything has been at rest.
@@ -56,8 +58,8 @@ pub struct Sometimes {
     pub went_back_from: [bool; 5],
     /// Another revision was asked for in this phase.
     pub superseded_in: [bool; 5],
-    /// The driver died with this many effects of one tick applied (0, 1, 2, 3 or more).
-    pub crashed_after: [bool; 4],
+    /// The driver died with this many effects of one tick applied (0, 1, 2 or more).
+    pub crashed_after: [bool; 3],
     /// A rollout was promoted.
     pub promoted: bool,
     /// A rollout waited for a person.
@@ -145,7 +147,7 @@ impl Monitor {
                 if let Some(state) = self.view.state() {
                     self.sometimes.crashed_in[index(state.phase)] = true;
                 }
-                self.sometimes.crashed_after[applied.min(3)] = true;
+                self.sometimes.crashed_after[applied.min(2)] = true;
             }
             Fact::FaultsOver => self.view.faults_over = Some(at),
             Fact::End { settled } => {
@@ -178,7 +180,9 @@ impl Monitor {
         // (that stable has no data at a weight of 100 is as it should be)
         let canary = self.view.canary().map(|revision| &revision.hash);
         let of_canary = queries.iter().zip(readings).filter(|(query, _)| Some(&query.revision.hash) == canary);
-        let dark = of_canary.map(|(_, reading)| reading).any(silent) && self.canary_has_traffic();
+        let of_canary: Vec<_> = of_canary.map(|(_, reading)| reading).collect();
+        self.with_data = !of_canary.is_empty() && !of_canary.iter().any(|reading| silent(reading));
+        let dark = of_canary.into_iter().any(silent) && self.canary_has_traffic();
         self.dark_since = if dark { self.dark_since.or(Some(self.view.now)) } else { None };
     }
 
@@ -208,6 +212,7 @@ impl Monitor {
         let spent = self.entered.map(|entered| self.view.now.since(entered));
         self.find("S7", s::s7_numbers_only_grow(&self.view));
         self.find("S9", s::s9_failed_is_sticky(&self.view));
+        self.find("S9", s::s9_no_data_is_never_a_pass(&self.view, self.with_data, self.overruled));
         self.find("S16", s::s16_steps_take_their_time(&self.view, spent, self.overruled));
         self.find("L4", l::l4_going_back_is_at_once(&self.view));
         let dark = self.dark_since.map_or(Millis::ZERO, |since| self.view.now.since(since));
@@ -217,6 +222,7 @@ impl Monitor {
         if new_step {
             self.entered = Some(self.view.now);
             self.dark_since = None;
+            self.with_data = false;
         }
         if new_epoch {
             // (a command may start a rollout and promote it in one step)

@@ -1,6 +1,7 @@
 //! The safety properties S1 to S12 and S16, one function each. Each answers with a sentence when a
 //! fact breaks it.
 
+use lifecycle_core::analysis::{Bound, Check};
 use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
 use lifecycle_core::machine::{Phase, State};
 use lifecycle_core::plan::{Mode, Plan, Size, Weight};
@@ -179,6 +180,27 @@ pub(crate) fn s9_failed_is_sticky(view: &View) -> Finding {
     (went_back && after.stable.is_some() && after.stable == before.canary).then(|| "promoted after it failed".to_owned())
 }
 
+/// S9: no data is never a pass: a step with checks and traffic ends by a measurement with data, or by a
+/// command.
+pub(crate) fn s9_no_data_is_never_a_pass(view: &View, with_data: bool, overruled: bool) -> Finding {
+    let (before, after) = (view.before.as_ref()?, view.record.as_ref()?);
+    let (old, plan) = (&before.state, before.plan.as_deref()?);
+    if !leaves_a_step(old, &after.state) || overruled || with_data {
+        return None;
+    }
+    let hold = old.hold(plan);
+    let applies = |check: &Check| old.stable.is_some() || matches!(check.bound, Bound::Value(_));
+    let judged = hold.gate && !hold.weight.is_zero() && plan.analysis().checks.iter().any(applies);
+    judged.then(|| format!("step {} ended without data", old.progress.step + 1))
+}
+
+/// Did the rollout go on from a step in this save?
+fn leaves_a_step(old: &State, new: &State) -> bool {
+    old.phase == Phase::Progressing
+        && old.epoch == new.epoch
+        && (new.phase == Phase::Promoting || new.progress.step > old.progress.step || new.stable == old.canary)
+}
+
 /// S10: the rollback target is kept until promotion; the only ready revision is never deleted.
 pub(crate) fn s10_the_way_back_stays(view: &View, wish: &ScaleWish) -> Finding {
     let (plan, state) = view.both()?;
@@ -240,10 +262,7 @@ pub(crate) fn s12_recreate_is_exclusive(view: &View) -> Finding {
 pub(crate) fn s16_steps_take_their_time(view: &View, entered: Option<Millis>, overruled: bool) -> Finding {
     let (before, after) = (view.before.as_ref()?, view.record.as_ref()?);
     let (old, new) = (&before.state, &after.state);
-    let left = old.phase == Phase::Progressing
-        && old.epoch == new.epoch
-        && (new.phase == Phase::Promoting || new.progress.step > old.progress.step || new.stable == old.canary);
-    if !left || overruled {
+    if !leaves_a_step(old, new) || overruled {
         return None;
     }
     let bake = old.hold(before.plan.as_deref()?).bake;

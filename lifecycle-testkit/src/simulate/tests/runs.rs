@@ -130,8 +130,24 @@ fn commands_are_carried_out_at_their_time() {
     let events = events(&lines);
     assert!(events.contains(&(300_000, "Paused")) && events.contains(&(3_000_000, "Resumed")), "{events:?}");
     assert_eq!(outcome.outcome, "promoted");
-    let aborted = super::outcome(&ten("canary"), "events: [{at: 5m, command: abort}]");
+    let (lines, aborted) = super::lines(&ten("canary"), &scenario("events: [{at: 5m, command: abort}]"));
     assert_eq!((aborted.outcome, aborted.version.as_deref()), ("aborted", Some("1.4.0")));
+    assert!(
+        lines.last().is_some_and(|line| line.at_ms < 330_000),
+        "nothing is left to do after half a minute"
+    );
+}
+
+#[test]
+fn hooks_are_run_and_can_stop_a_rollout() {
+    use crate::cluster::HookBehaviour;
+    let hooks = "hooks: [{on: smoke, url: \"http://smoke\", timeout: 60s, onFailure: abort}]";
+    let spec = spec(&format!("{}, {hooks}", ten("blue-green")));
+    for (passes, expected) in [(true, "promoted"), (false, "rolledBack")] {
+        let mut simulation = Simulation::new(&spec, &scenario(""), 0).unwrap();
+        simulation.cluster().set_hook("http://smoke", HookBehaviour::new(Millis::from_secs(45), passes));
+        assert_eq!(simulation.run_with(&mut Unwatched).outcome, expected);
+    }
 }
 
 #[test]
