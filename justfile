@@ -46,3 +46,10 @@ model:
 deny:
     @command -v cargo-deny > /dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
     cargo deny check
+
+# The programs for embedders, run for real
+examples:
+    cargo run -q -p lifecycle-examples --example embed
+    cargo run -q -p lifecycle-examples --example custom_strategy
+    cargo run -q -p lifecycle-examples --example property_test
+    cargo run -q -p lifecycle-examples --example replay

@@ -13,7 +13,6 @@ use lifecycle_testkit::simulate::{Scenario, Simulation, Watch};
 
 /// What the machine was shown, and what it decided.
 struct Recorded {
-    at: Timestamp,
     plan: Arc<Plan>,
     observation: Observation,
     events: Vec<Event>,
@@ -25,9 +24,8 @@ struct Recorded {
 struct Recorder(Vec<Recorded>);
 
 impl Watch for Recorder {
-    fn ticked(&mut self, at: Timestamp, tick: &Tick, state: &State) {
+    fn ticked(&mut self, _at: Timestamp, tick: &Tick, state: &State) {
         self.0.push(Recorded {
-            at,
             plan: Arc::clone(&tick.plan),
             observation: tick.observation.clone(),
             events: tick.events.clone(),
@@ -51,9 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let recorded = recorder.0;
     let mut state = recorded.first().map(|first| first.after.clone()).unwrap_or_default();
-    for Recorded { at, plan, observation, events, actions, after } in recorded.iter().skip(1) {
-        let again = machine::step(plan, &state, *at, observation);
-        assert_eq!((&again.events, &again.actions, &again.state), (events, actions, after), "at {at}");
+    for Recorded { plan, observation, events, actions, after } in recorded.iter().skip(1) {
+        // the clock that the driver showed is part of the state
+        let now = after.clock.ok_or("a state without a clock")?;
+        let again = machine::step(plan, &state, now, observation);
+        assert_eq!((&again.events, &again.actions, &again.state), (events, actions, after), "at {now}");
         state = again.state;
     }
     let decisions: usize = recorded.iter().map(|recorded| recorded.events.len()).sum();

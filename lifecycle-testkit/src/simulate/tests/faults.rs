@@ -92,6 +92,10 @@ fn a_driver_that_dies_is_back_after_a_second() {
     assert!(seen.ticked_at.contains(&96_000), "{:?}", seen.ticked_at);
     assert!(!seen.ticked_at.iter().any(|at| (95_001..96_000).contains(at)));
     assert_eq!(outcome.outcome, "promoted");
+
+    let (seen, _) = watched("rolling", &scenario("events: [{at: 95s, fault: driver-crash, for: 30s}]"));
+    assert!(!seen.ticked_at.iter().any(|at| (95_001..125_000).contains(at)), "{:?}", seen.ticked_at);
+    assert!(seen.ticked_at.contains(&125_000));
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! The proxy's own counts as a [`HealthSource`].
+//!
+//! The proxy keeps the history of its counts itself, so that a driver that was away misses nothing.
+//! When the proxy was started again its history begins there: a window that reaches further back is
+//! answered for the part since, and no count is ever the difference of two runs of the proxy.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lifecycle_core::backend::{
+    BackendError, BackendResult, ErrorKind, HealthQuery, HealthSource, Histogram, Reading, Signal,
+};
+use lifecycle_core::time::Millis;
+use lifecycle_core::version::Revision;
+use serde::Deserialize;
+
+use crate::control::{Client, ControlError};
+use crate::files::read_json;
+use crate::proxy::Stats;
+
+/// The proxy's own exact counts and histograms by revision.
+///
+/// - [`Signal::Requests`]: failed are answers with 5xx, answers that broke off, and requests that no
+///   replica took (502, 503 and 504 by the proxy).
+/// - [`Signal::Latency`]: from the head of a request to the end of its response.
+/// - [`Signal::CriticalAlerts`]: those of the file `alerts.json` in the state directory, 0 without
+///   one: a list of `{"name": TEXT, "version": TEXT or left out for all}`.
+/// - [`Signal::Named`]: none is known.
+#[derive(Debug)]
+pub struct LocalHealth {
+    client: Client,
+    alerts: PathBuf,
+}
+
+/// An alert that fires now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Firing {
+    #[allow(dead_code, reason = "for whoever reads the file")]
+    name: String,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+impl LocalHealth {
+    pub(crate) const fn new(client: Client, alerts: PathBuf) -> Self {
+        Self { client, alerts }
+    }
+
+    fn alerts(&self, revision: &Revision) -> BackendResult<Reading> {
+        let firing = read_json::<Vec<Firing>>(&self.alerts)
+            .map_err(|error| failed(ErrorKind::Invalid, error.to_string()))?
+            .unwrap_or_default();
+        let version = revision.version.to_string();
+        let ours = firing.iter().filter(|alert| alert.version.as_ref().is_none_or(|named| *named == version));
+        Ok(Reading::Scalar(f64::from(u32::try_from(ours.count()).unwrap_or(u32::MAX))))
+    }
+}
+
+#[async_trait]
+impl HealthSource for LocalHealth {
+    async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
+        // one call a window, whatever is asked about it: its answers fit together
+        let mut windows: BTreeMap<Millis, Result<Stats, ControlError>> = BTreeMap::new();
+        for query in queries {
+            let counted = matches!(query.signal, Signal::Requests | Signal::Latency);
+            if counted && !windows.contains_key(&query.window) {
+                windows.insert(query.window, self.client.stats(Some(query.window.into())).await);
+            }
+        }
+        let answer = |query: &HealthQuery| match &query.signal {
+            Signal::CriticalAlerts => self.alerts(&query.revision),
+            Signal::Requests | Signal::Latency => match windows.get(&query.window) {
+                Some(Ok(stats)) => Ok(reading(stats, query)),
+                Some(Err(error)) => Err(failed(ErrorKind::Transient, error.to_string())),
+                None => Ok(Reading::NoData),
+            },
+            other => Err(failed(ErrorKind::Unsupported, format!("{other:?} is not measured here"))),
+        };
+        queries.iter().map(answer).collect()
+    }
+}
+
+fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
+    let Some(counted) = stats.revisions.get(&query.revision.hash) else { return Reading::NoData };
+    let totals = &counted.totals;
+    match query.signal {
+        Signal::Latency => Reading::Histogram(Histogram::new(Arc::from(stats.bounds_us.as_slice()), totals.buckets.clone())),
+        _ => Reading::Counts { requests: totals.requests, failed: totals.failed },
+    }
+}
+
+fn failed(kind: ErrorKind, message: String) -> BackendError {
+    BackendError::new("local", "measure", kind, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use lifecycle_core::version::{RevisionNumber, parse_version};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn alerts_of_the_file_count_for_their_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let health = LocalHealth::new(Client::new(dir.path()), dir.path().join("alerts.json"));
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.5.0").unwrap());
+        let query = [HealthQuery::new(Signal::CriticalAlerts, revision, Millis::ZERO)];
+        let mut readings = Vec::new();
+        for text in [None, Some(r#"[{"name":"a"},{"name":"b","version":"1.5.0"},{"name":"c","version":"1.4.0"}]"#), Some("{")] {
+            if let Some(text) = text {
+                std::fs::write(dir.path().join("alerts.json"), text).unwrap();
+            }
+            readings.push(health.measure(&query).await.remove(0).map_err(|error| error.kind));
+        }
+        assert_eq!(readings, [Ok(Reading::Scalar(0.0)), Ok(Reading::Scalar(2.0)), Err(ErrorKind::Invalid)]);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_is_down_is_an_error_and_no_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let health = LocalHealth::new(Client::new(dir.path()), dir.path().join("alerts.json"));
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.5.0").unwrap());
+        let query = HealthQuery::new(Signal::Requests, revision, Millis::from_secs(1));
+        let answers = health.measure(&[query.clone(), query]).await;
+        assert_eq!(answers.len(), 2);
+        assert!(answers.into_iter().all(|answer| answer.is_err_and(|error| error.kind == ErrorKind::Transient)));
+    }
+}

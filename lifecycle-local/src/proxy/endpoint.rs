@@ -1,0 +1,175 @@
+//! One replica as the proxy sees it: requests under way, and idle connections.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::http1::SendRequest;
+use lifecycle_core::version::Revision;
+
+use super::body::RequestBody;
+use super::counts::Counters;
+use super::document::EndpointDocument;
+
+/// A connection to a replica that can take a request.
+pub(crate) type Connection = SendRequest<RequestBody>;
+
+/// One replica.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) id: String,
+    pub(crate) addr: SocketAddr,
+    pub(crate) revision: Revision,
+    pub(crate) counters: Arc<Counters>,
+    in_flight: AtomicU64,
+    leaving: AtomicBool,
+    idle: Mutex<Idle>,
+}
+
+/// Connections without a request, the one used last at the end.
+#[derive(Debug, Default)]
+struct Idle {
+    connections: Vec<(Connection, Instant)>,
+    /// A connection was seen open after it was idle for [`PROOF`].
+    proven: bool,
+    /// The replica closed a connection that was idle for less than twice that.
+    hasty: Option<Instant>,
+}
+
+/// A replica that leaves connections open for this long is trusted not to close one that was just
+/// used.
+const PROOF: Duration = Duration::from_secs(1);
+/// How old a connection may be then for a request that cannot be repeated.
+const JUST_USED: Duration = Duration::from_millis(500);
+/// How long a replica that closed one early is not trusted.
+const DISTRUST: Duration = Duration::from_secs(60);
+
+impl Endpoint {
+    pub(crate) fn new(document: &EndpointDocument, counters: Arc<Counters>) -> Self {
+        Self {
+            id: document.id.clone(),
+            addr: document.addr,
+            revision: document.revision.clone(),
+            counters,
+            in_flight: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Lets a request in, unless the replica is leaving.
+    ///
+    /// Counting first and looking second, against [`leave`](Self::leave) and
+    /// [`in_flight`](Self::in_flight) in the order of one writer (all sequentially consistent): a
+    /// request that the writer did not count has seen that the replica is leaving.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<InFlight> {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let held = InFlight { endpoint: Arc::clone(self) };
+        (!self.leaving.load(Ordering::SeqCst)).then_some(held)
+    }
+
+    /// No new requests from here on (or new ones again).
+    pub(crate) fn leave(&self, leaving: bool) {
+        self.leaving.store(leaving, Ordering::SeqCst);
+        if leaving {
+            self.idle().connections.clear();
+        }
+    }
+
+    /// Requests under way.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// The connection that was used last: it is the least likely to have been closed. For a request
+    /// that cannot be repeated only when it was used a moment ago, and the replica is known to leave
+    /// connections open for much longer than that.
+    pub(crate) fn take_idle(&self, may_repeat: bool, idle_timeout: Duration) -> Option<Connection> {
+        let mut idle = self.idle();
+        if !may_repeat && !idle.is_trusted() {
+            return None;
+        }
+        while let Some((connection, since)) = idle.connections.pop() {
+            let age = since.elapsed();
+            if age > idle_timeout {
+                // everything below is older still
+                idle.connections.clear();
+            } else if connection.is_closed() {
+                idle.closed(age);
+            } else if !may_repeat && age > JUST_USED {
+                idle.connections.push((connection, since));
+                return None;
+            } else {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose response was read to its end.
+    pub(crate) fn keep_idle(&self, connection: Connection, most: usize) {
+        if connection.is_closed() || self.leaving.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.connections.len() < most {
+            idle.connections.push((connection, Instant::now()));
+        }
+    }
+
+    /// A connection that was just taken turned out to be closed by the replica.
+    pub(crate) fn was_closed(&self) {
+        self.idle().closed(Duration::ZERO);
+    }
+
+    /// Looks at all idle connections: which are closed, and which have been idle for too long.
+    pub(crate) fn sweep_idle(&self, idle_timeout: Duration) {
+        let mut idle = self.idle();
+        let mut closed = None;
+        let mut proven = false;
+        idle.connections.retain(|(connection, since)| {
+            let age = since.elapsed();
+            if connection.is_closed() {
+                closed = closed.max(Some(std::cmp::Reverse(age)));
+                return false;
+            }
+            proven |= age >= PROOF;
+            age <= idle_timeout
+        });
+        idle.proven |= proven;
+        if let Some(std::cmp::Reverse(youngest)) = closed {
+            idle.closed(youngest);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    fn is_trusted(&self) -> bool {
+        self.proven && self.hasty.is_none_or(|when| when.elapsed() > DISTRUST)
+    }
+
+    /// The replica closed a connection that was idle for at most this long.
+    fn closed(&mut self, age: Duration) {
+        if age < PROOF * 2 {
+            self.hasty = Some(Instant::now());
+            self.proven = false;
+        }
+    }
+}
+
+/// A request under way at a replica; dropped when it has ended.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) endpoint: Arc<Endpoint>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.endpoint.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}

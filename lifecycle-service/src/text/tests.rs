@@ -1,0 +1,148 @@
+use anstream::adapter::strip_str;
+use lifecycle_core::machine::{RouteSeen, State};
+use lifecycle_core::plan::{Hold, Mode, PlanBuilder, Weight};
+use lifecycle_core::report::{OutcomeLine, Requests, WirePhase};
+use lifecycle_core::time::{Millis, Timestamp};
+use lifecycle_core::version::Version;
+
+use super::*;
+
+/// 1.4.0 with this many of 10 replicas ready.
+fn status(ready: u32) -> Status {
+    let plan =
+        PlanBuilder::new("canary", Mode::Ratio).step(Hold::new(Weight::FULL, Millis::ZERO)).build().unwrap();
+    let state = State::serving(Version::new(1, 4, 0), "hash", 10);
+    let mut status = Status::of(&plan, &state, &RouteSeen::NoRouter);
+    if let Some(stable) = &mut status.stable {
+        (stable.desired, stable.ready) = (10, ready);
+    }
+    status
+}
+
+fn at(seconds: u64, kind: LineKind) -> Line {
+    Line::new(Timestamp::from_millis(seconds * 1000), kind)
+}
+
+fn event(name: &'static str, reason: &str, message: &str) -> LineKind {
+    LineKind::Event { name, reason: reason.to_owned(), message: message.to_owned() }
+}
+
+/// The timeline of these lines, without its styles.
+fn timeline(lines: &[Line]) -> Vec<String> {
+    let mut timeline = Timeline::new(Vec::new()).checked();
+    for line in lines {
+        timeline.line(line).unwrap();
+    }
+    timeline.close().unwrap();
+    let text = String::from_utf8(timeline.take()).unwrap();
+    strip_str(&text).to_string().lines().map(str::to_owned).collect()
+}
+
+fn below_head(lines: &[Line]) -> Vec<String> {
+    timeline(lines).split_off(1)
+}
+
+#[test]
+fn a_row_shows_the_weight_the_step_and_the_replicas() {
+    let mut status = status(10);
+    (status.phase, status.step, status.steps, status.weight) = (WirePhase::Progressing, 2, 3, 50);
+    let rows = timeline(&[at(3723, LineKind::Status(status))]);
+    assert_eq!(rows[1], " 1:02:03  ██████████░░░░░░░░░░   50% progressing 2/3 1.4.0 10/10     -");
+}
+
+#[test]
+fn the_head_stands_above_its_columns() {
+    let rows = timeline(&[at(0, LineKind::Status(status(10)))]);
+    let column = |row: &str, text: &str| row.find(text).map(|at| row[..at].chars().count());
+    assert_eq!(column(&rows[0], "traffic"), column(&rows[1], "░"));
+    assert_eq!(column(&rows[0], "phase"), column(&rows[1], "healthy"));
+    assert_eq!(column(&rows[0], "stable"), column(&rows[1], "1.4.0"));
+}
+
+#[test]
+fn of_one_second_the_last_status_is_shown_below_what_was_decided() {
+    let status = |ready, ms| Line::new(Timestamp::from_millis(ms), LineKind::Status(status(ready)));
+    let passed = at(5, event("GatePassed", "GatePassed", "step 1 of 3 passed"));
+    let rows = below_head(&[status(0, 5000), passed, status(10, 5999)]);
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    assert!(rows[0].contains("GatePassed") && rows[1].contains("10/10"), "{rows:#?}");
+}
+
+#[test]
+fn a_status_is_shown_once_its_second_is_over() {
+    let mut timeline = Timeline::new(Vec::new());
+    timeline.line(&at(5, LineKind::Status(status(10)))).unwrap();
+    timeline.pass(5999).unwrap();
+    assert_eq!(timeline.take(), b"");
+    timeline.pass(6000).unwrap();
+    assert!(!timeline.take().is_empty());
+}
+
+#[test]
+fn a_reason_is_told_unless_the_line_says_it_already() {
+    for (name, reason, message, line) in [
+        ("GoingBack", "CheckFailed", "error_rate 3%", "↩ GoingBack         CheckFailed: error_rate 3%"),
+        ("Measured", "Fail", "error_rate 3%", "✗ Measured          error_rate 3%"),
+        ("CommandDone", "pause", "pause (7)", "› CommandDone       pause (7)"),
+        ("FaultInjected", "pod-kill", "pod-kill", "! FaultInjected     pod-kill"),
+    ] {
+        assert_eq!(below_head(&[at(7, event(name, reason, message))])[0], format!(" 0:00:07  {line}"));
+    }
+}
+
+#[test]
+fn replicas_that_get_ready_one_by_one_are_a_row_only_when_the_last_one_is() {
+    let lines: Vec<Line> =
+        (0..=10).map(|ready| at(u64::from(ready), LineKind::Status(status(ready)))).collect();
+    let rows = timeline(&lines);
+    assert_eq!(rows.len(), 3, "{rows:#?}");
+    assert!(rows[1].contains("0/10") && rows[2].contains("10/10"), "{rows:#?}");
+}
+
+#[test]
+fn what_happens_in_one_moment_has_its_time_once() {
+    let rows = below_head(&[
+        at(7, event("GatePassed", "GatePassed", "step 1 of 3 passed")),
+        at(7, event("Promoted", "Promoted", "1.5.0 is stable")),
+    ]);
+    assert_eq!(
+        rows,
+        [" 0:00:07  ✓ GatePassed        step 1 of 3 passed", "          ✓ Promoted          1.5.0 is stable"]
+    );
+}
+
+#[test]
+fn a_long_message_goes_on_below_and_no_line_is_too_long() {
+    let rows = below_head(&[at(7, event("Measured", "Inconclusive", &"many words ".repeat(30)))]);
+    assert!(rows.len() > 3, "{rows:#?}");
+    assert!(rows.iter().all(|row| row.chars().count() <= WIDTH), "{rows:#?}");
+    assert!(rows[0].contains("? Measured          Inconclusive: many words"), "{rows:#?}");
+    assert!(rows[1].starts_with(&" ".repeat(30)) && !rows[1].starts_with(&" ".repeat(31)), "{rows:#?}");
+}
+
+#[test]
+fn wishes_are_not_told_as_events() {
+    assert_eq!(timeline(&[at(7, event("Scaled", "Scaled", "1.5.0 from 0 to 1"))]), Vec::<String>::new());
+}
+
+#[test]
+fn the_end_says_what_serves_and_what_it_cost() {
+    let mut outcome = OutcomeLine::of(&State::serving(Version::new(1, 4, 0), "hash", 10));
+    outcome.outcome = "rolledBack";
+    outcome.reason = "error_rate < 1%: 3% of 500 requests".to_owned();
+    outcome.requests = Requests::new(2_000_000, 2_000, 0);
+    (outcome.min_available, outcome.max_total) = (10, 11);
+    let text = timeline(&[at(60, LineKind::Outcome(Box::new(outcome.clone())))]).join("\n");
+    for says in [
+        "rolled back: 1.4.0 serves, all done after 0:01:00",
+        "error_rate < 1%: 3% of 500 requests",
+        "2,000,000 in all, 2,000 failed (0.10%), 0 refused",
+        "never fewer than 10 available, never more than 11",
+        "all held",
+    ] {
+        assert!(text.contains(says), "{says} is not in\n{text}");
+    }
+    outcome.violations = vec!["S1 at 5s: too few".to_owned()];
+    let text = timeline(&[at(60, LineKind::Outcome(Box::new(outcome)))]).join("\n");
+    assert!(text.contains("VIOLATION   S1 at 5s: too few") && !text.contains("all held"), "{text}");
+}
