@@ -59,7 +59,10 @@ pub fn judging_steps(replicas: u32) -> Result<Vec<Step>, Box<dyn std::error::Err
     let (manifest, scenario) = canary(replicas)?;
     let mut middle = Middle::default();
     Simulation::new(&manifest.spec, &scenario, 0)?.run_with(&mut middle);
-    let steps: Vec<Step> =
-        middle.steps.into_iter().filter(|step| step.state.progress.step == 1 && step.observation.health.len() >= 4).collect();
+    let steps: Vec<Step> = middle
+        .steps
+        .into_iter()
+        .filter(|step| step.state.progress.step == 1 && step.observation.health.len() >= 4)
+        .collect();
     if steps.is_empty() { Err("no step judges".into()) } else { Ok(steps) }
 }

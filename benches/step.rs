@@ -13,7 +13,9 @@ fn step(c: &mut Criterion) {
         let bytes = serde_json::to_string(&step.state).unwrap().len();
         println!("state of a canary of {replicas} replicas, serialised: {bytes} bytes");
         c.bench_function(&format!("step/{replicas} replicas, 3 checks judged"), |b| {
-            b.iter(|| machine::step(&step.plan, black_box(&step.state), step.now, black_box(&step.observation)));
+            b.iter(|| {
+                machine::step(&step.plan, black_box(&step.state), step.now, black_box(&step.observation))
+            });
         });
     }
 }

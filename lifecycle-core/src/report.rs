@@ -32,7 +32,11 @@ impl Line {
     pub fn event(event: &Event) -> Self {
         Self::new(
             event.at,
-            LineKind::Event { name: event.kind.name(), reason: event.kind.reason(), message: event.kind.message() },
+            LineKind::Event {
+                name: event.kind.name(),
+                reason: event.kind.reason(),
+                message: event.kind.message(),
+            },
         )
     }
 }
@@ -204,7 +208,8 @@ impl Status {
     #[must_use]
     pub fn of(plan: &Plan, state: &State, route: &RouteSeen) -> Self {
         let line = |number: RevisionNumber| {
-            let version = state.revision(number).map_or_else(|| number.to_string(), |r| r.version.to_string());
+            let version =
+                state.revision(number).map_or_else(|| number.to_string(), |r| r.version.to_string());
             let group = state.group(number);
             GroupLine {
                 version,

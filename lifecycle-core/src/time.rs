@@ -125,8 +125,7 @@ impl From<Millis> for Duration {
 /// `1h`, `1m30s`, `250ms`, `0s`: the form that manifests use.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (h, m, s, ms) =
-            (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 / 1000 % 60, self.0 % 1000);
+        let (h, m, s, ms) = (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 / 1000 % 60, self.0 % 1000);
         if self.0 == 0 {
             return f.write_str("0s");
         }
@@ -145,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_span_prints_the_way_manifests_write_it() {
-        for (ms, text) in [(0, "0s"), (250, "250ms"), (90_000, "1m30s"), (3_600_000, "1h"), (5_400_500, "1h30m500ms")]
+        for (ms, text) in
+            [(0, "0s"), (250, "250ms"), (90_000, "1m30s"), (3_600_000, "1h"), (5_400_500, "1h30m500ms")]
         {
             assert_eq!(Millis(ms).to_string(), text);
         }

@@ -118,10 +118,16 @@ impl LocalConfig {
         self.probes.readiness.check("healthCheck")?;
         self.probes.liveness.check("liveness")?;
         if self.ports.is_empty() || *self.ports.start() < 1024 {
-            return Err(LocalError::invalid("ports", "give a range of ports from 1024 to 65535, like 20000..=29999"));
+            return Err(LocalError::invalid(
+                "ports",
+                "give a range of ports from 1024 to 65535, like 20000..=29999",
+            ));
         }
         if self.backoff.first.is_zero() || self.backoff.first > self.backoff.most {
-            return Err(LocalError::invalid("backoff", "the first wait must be above 0 and at most the longest one"));
+            return Err(LocalError::invalid(
+                "backoff",
+                "the first wait must be above 0 and at most the longest one",
+            ));
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ pub(crate) enum Durable {
 pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), LocalError> {
     let next = path.with_extension("next");
     let written = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(bytes)?;
         if durable == Durable::Disk {
             file.sync_all()?;
@@ -110,13 +111,18 @@ impl DirLock {
                     let mut holder = String::new();
                     let _ = file.read_to_string(&mut holder);
                     let holder = holder.trim();
-                    return Err(LockError::Held(if holder.is_empty() { "unknown" } else { holder }.to_owned()));
+                    return Err(LockError::Held(
+                        if holder.is_empty() { "unknown" } else { holder }.to_owned(),
+                    ));
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
         // The pid is for people; the lock holds without it, also on a full disk.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

@@ -87,7 +87,9 @@ fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
     let Some(counted) = stats.revisions.get(&query.revision.hash) else { return Reading::NoData };
     let totals = &counted.totals;
     match query.signal {
-        Signal::Latency => Reading::Histogram(Histogram::new(Arc::from(stats.bounds_us.as_slice()), totals.buckets.clone())),
+        Signal::Latency => {
+            Reading::Histogram(Histogram::new(Arc::from(stats.bounds_us.as_slice()), totals.buckets.clone()))
+        }
         _ => Reading::Counts { requests: totals.requests, failed: totals.failed },
     }
 }
@@ -109,7 +111,11 @@ mod tests {
         let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.5.0").unwrap());
         let query = [HealthQuery::new(Signal::CriticalAlerts, revision, Millis::ZERO)];
         let mut readings = Vec::new();
-        for text in [None, Some(r#"[{"name":"a"},{"name":"b","version":"1.5.0"},{"name":"c","version":"1.4.0"}]"#), Some("{")] {
+        for text in [
+            None,
+            Some(r#"[{"name":"a"},{"name":"b","version":"1.5.0"},{"name":"c","version":"1.4.0"}]"#),
+            Some("{"),
+        ] {
             if let Some(text) = text {
                 std::fs::write(dir.path().join("alerts.json"), text).unwrap();
             }
@@ -126,6 +132,8 @@ mod tests {
         let query = HealthQuery::new(Signal::Requests, revision, Millis::from_secs(1));
         let answers = health.measure(&[query.clone(), query]).await;
         assert_eq!(answers.len(), 2);
-        assert!(answers.into_iter().all(|answer| answer.is_err_and(|error| error.kind == ErrorKind::Transient)));
+        assert!(
+            answers.into_iter().all(|answer| answer.is_err_and(|error| error.kind == ErrorKind::Transient))
+        );
     }
 }

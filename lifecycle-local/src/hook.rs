@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::{Method, Uri};
-use lifecycle_core::backend::{BackendError, BackendResult, EffectKey, ErrorKind, Hook, HookCall, HookOutcome};
+use lifecycle_core::backend::{
+    BackendError, BackendResult, EffectKey, ErrorKind, Hook, HookCall, HookOutcome,
+};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -74,8 +76,12 @@ impl Hook for HttpHook {
         let task = tokio::spawn(async move {
             let outcome = match request.tcp(&host, port).await {
                 Ok(answer) if answer.status.is_success() => HookOutcome::Passed,
-                Ok(answer) => HookOutcome::Failed(format!("POST {url}: {}{}", answer.status, words(&answer.body))),
-                Err(error) => HookOutcome::Failed(format!("POST {url}: {error} (timeout {} ms)", timeout.as_millis())),
+                Ok(answer) => {
+                    HookOutcome::Failed(format!("POST {url}: {}{}", answer.status, words(&answer.body)))
+                }
+                Err(error) => {
+                    HookOutcome::Failed(format!("POST {url}: {error} (timeout {} ms)", timeout.as_millis()))
+                }
             };
             if let Some(progress) = all.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key) {
                 progress.outcome = outcome;
@@ -83,17 +89,22 @@ impl Hook for HttpHook {
             }
         });
         if calls.len() >= REMEMBERED
-            && let Some(oldest) = calls.iter().min_by_key(|(_, progress)| progress.started).map(|(key, _)| key.clone())
+            && let Some(oldest) =
+                calls.iter().min_by_key(|(_, progress)| progress.started).map(|(key, _)| key.clone())
         {
             calls.remove(&oldest);
         }
-        calls.insert(call.key.clone(), Progress { started: Instant::now(), outcome: HookOutcome::Pending, call: Some(task) });
+        calls.insert(
+            call.key.clone(),
+            Progress { started: Instant::now(), outcome: HookOutcome::Pending, call: Some(task) },
+        );
         Ok(HookOutcome::Pending)
     }
 }
 
 fn parse_url(url: &str) -> BackendResult<(String, u16, String)> {
-    let invalid = |why: &str| BackendError::new("local", "hook", ErrorKind::Invalid, format!("{url:?} {why}"));
+    let invalid =
+        |why: &str| BackendError::new("local", "hook", ErrorKind::Invalid, format!("{url:?} {why}"));
     let uri: Uri = url.parse().map_err(|_| invalid("is not a URL; write http://HOST:PORT/PATH"))?;
     if uri.scheme_str() != Some("http") {
         return Err(invalid("cannot be called from here; write http://HOST:PORT/PATH"));
@@ -165,8 +176,15 @@ mod tests {
         assert_eq!(outcome(&hook, &call).await, HookOutcome::Passed);
         assert_eq!(hook.run(&call).await.unwrap(), HookOutcome::Passed);
         let request = received.recv().await.unwrap();
-        assert!(request.starts_with("POST /hook HTTP/1.1\r\n") && request.contains("idempotency-key: 3/1/smoke\r\n"), "{request}");
-        assert!(request.contains(r#""point":"smoke""#) && request.contains(r#""version":"1.5.0""#), "{request}");
+        assert!(
+            request.starts_with("POST /hook HTTP/1.1\r\n")
+                && request.contains("idempotency-key: 3/1/smoke\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains(r#""point":"smoke""#) && request.contains(r#""version":"1.5.0""#),
+            "{request}"
+        );
         assert!(received.try_recv().is_err());
     }
 
@@ -174,7 +192,10 @@ mod tests {
     async fn a_hook_that_says_no_or_nothing_has_failed() {
         let (url, _received) = receiver("HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\nno:(").await;
         let said_no = outcome(&HttpHook::new(), &call("a", &url, 5000)).await;
-        assert!(matches!(&said_no, HookOutcome::Failed(why) if why.contains("500") && why.contains("no:(")), "{said_no:?}");
+        assert!(
+            matches!(&said_no, HookOutcome::Failed(why) if why.contains("500") && why.contains("no:(")),
+            "{said_no:?}"
+        );
         let (url, _received) = receiver("").await;
         let silent = outcome(&HttpHook::new(), &call("b", &url, 50)).await;
         assert!(matches!(&silent, HookOutcome::Failed(why) if why.contains("50 ms")), "{silent:?}");

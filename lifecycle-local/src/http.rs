@@ -50,7 +50,8 @@ impl Call {
 
     /// A request with a body of JSON, when that is not empty.
     pub(crate) fn new(method: Method, path: &str, body: Bytes, timeout: Duration) -> Result<Self, CallError> {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost").header(CONNECTION, "close");
+        let mut request =
+            Request::builder().method(method).uri(path).header(HOST, "localhost").header(CONNECTION, "close");
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -90,9 +91,13 @@ impl Call {
         tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
     }
 
-    async fn over(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Answer, CallError> {
+    async fn over(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Answer, CallError> {
         let broken = |error: hyper::Error| CallError::Broken(error.to_string());
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // The connection is driven beside the call, so that a dropped call leaves no task behind.
         let call = async {
             let answer = sender.send_request(self.request).await.map_err(broken)?;
@@ -129,7 +134,8 @@ pub(crate) fn listen_unix(path: &Path) -> io::Result<UnixListener> {
 
 fn open_dir_of(path: &Path) -> io::Result<(std::fs::File, String)> {
     let named = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
-    let (dir, name) = named.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the path of a socket"))?;
+    let (dir, name) =
+        named.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the path of a socket"))?;
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     Ok((std::fs::File::open(dir)?, name.to_owned()))
 }

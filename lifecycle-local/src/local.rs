@@ -126,8 +126,12 @@ impl Local {
         background.run(opened.supervisor.run(opened.messages));
         background.run(Arc::clone(&writer).run());
         background.run(Arc::clone(&proxy).run(Arc::clone(&writer)));
-        let workload =
-            Arc::new(LocalWorkload::new(opened.inbox, opened.snapshot, Arc::clone(&writer), Arc::clone(&background)));
+        let workload = Arc::new(LocalWorkload::new(
+            opened.inbox,
+            opened.snapshot,
+            Arc::clone(&writer),
+            Arc::clone(&background),
+        ));
         Ok(Self { config, paths, workload, writer, client, proxy, background })
     }
 
@@ -153,7 +157,12 @@ impl Local {
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn register(&self, hash: &str, version: &Version, template: ProcessTemplate) -> Result<(), LocalError> {
+    pub async fn register(
+        &self,
+        hash: &str,
+        version: &Version,
+        template: ProcessTemplate,
+    ) -> Result<(), LocalError> {
         self.workload.register(hash, version, template).await
     }
 
@@ -179,7 +188,8 @@ impl Local {
     pub async fn status(&self) -> LocalStatus {
         let replicas = self.workload.replicas();
         let table = self.client.table().await.ok();
-        let under_way = |replica: &ReplicaStatus| table.as_ref().map_or(0, |table| table.in_flight_of(&replica.endpoint));
+        let under_way =
+            |replica: &ReplicaStatus| table.as_ref().map_or(0, |table| table.in_flight_of(&replica.endpoint));
         LocalStatus {
             listen: self.listen(),
             proxy_pid: self.proxy.process().map(|process| process.pid),
@@ -250,7 +260,9 @@ pub async fn shut_down(config: &LocalConfig) -> Result<(), LocalError> {
 /// When the directory has no readable record, or a process does not end.
 pub fn kill_everything(state_dir: &Path) -> Result<usize, LocalError> {
     let paths = Paths { dir: state_dir.to_owned() };
-    match crate::files::read_json::<serde_json::Value>(&paths.ledger())?.and_then(|ledger| Some(ledger.get("name")?.as_str()?.to_owned())) {
+    match crate::files::read_json::<serde_json::Value>(&paths.ledger())?
+        .and_then(|ledger| Some(ledger.get("name")?.as_str()?.to_owned()))
+    {
         Some(name) => kill_all(&name, Duration::from_secs(5)),
         None => Ok(0),
     }
@@ -261,7 +273,8 @@ fn kill_all(name: &str, patience: Duration) -> Result<usize, LocalError> {
     let prefix = format!("{name}-");
     let mut killed = 0;
     loop {
-        let found = find_by_variable(TOKEN_VARIABLE, &prefix).map_err(|source| LocalError::file("read", "/proc", source))?;
+        let found = find_by_variable(TOKEN_VARIABLE, &prefix)
+            .map_err(|source| LocalError::file("read", "/proc", source))?;
         if found.is_empty() {
             return Ok(killed);
         }

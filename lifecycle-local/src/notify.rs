@@ -98,7 +98,12 @@ mod tests {
     use super::*;
 
     fn alert(key: &str) -> Alert {
-        Alert::new(EffectKey(key.into()), AlertKind::RolledBack, Severity::Critical, "error_rate 7% is not below 1%".into())
+        Alert::new(
+            EffectKey(key.into()),
+            AlertKind::RolledBack,
+            Severity::Critical,
+            "error_rate 7% is not below 1%".into(),
+        )
     }
 
     #[tokio::test]

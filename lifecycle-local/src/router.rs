@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
-    BackendError, BackendResult, ErrorKind, RouteStatus, RouteWish, RouterCapabilities, Splitting, TrafficRouter,
+    BackendError, BackendResult, ErrorKind, RouteStatus, RouteWish, RouterCapabilities, Splitting,
+    TrafficRouter,
 };
 
 use crate::control::{Client, TableWriter};
@@ -37,7 +38,8 @@ impl TrafficRouter for LocalRouter {
 
     async fn observe(&self) -> BackendResult<Option<RouteStatus>> {
         let effective = self.client.table().await.map_err(|error| {
-            BackendError::new("local", "observe route", ErrorKind::Transient, error.to_string()).because(error)
+            BackendError::new("local", "observe route", ErrorKind::Transient, error.to_string())
+                .because(error)
         })?;
         Ok(effective.table.route.map(|route| route.status()))
     }
@@ -47,6 +49,11 @@ impl TrafficRouter for LocalRouter {
         if self.writer.in_effect(generation, ACKNOWLEDGE).await {
             return Ok(());
         }
-        Err(BackendError::new("local", "set route", ErrorKind::Transient, "the proxy has not acknowledged the route yet"))
+        Err(BackendError::new(
+            "local",
+            "set route",
+            ErrorKind::Transient,
+            "the proxy has not acknowledged the route yet",
+        ))
     }
 }

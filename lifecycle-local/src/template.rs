@@ -28,7 +28,11 @@ impl ProcessTemplate {
     /// A template of this command.
     #[must_use]
     pub fn new(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { command: command.into_iter().map(Into::into).collect(), env: BTreeMap::new(), working_dir: None }
+        Self {
+            command: command.into_iter().map(Into::into).collect(),
+            env: BTreeMap::new(),
+            working_dir: None,
+        }
     }
 
     /// With one more variable.
@@ -60,7 +64,10 @@ impl ProcessTemplate {
     /// ```
     pub fn parse(template: &Value) -> Result<Self, LocalError> {
         let Value::Object(fields) = template else {
-            return Err(invalid("", "write a map with a command: {command: [\"./agent\", \"--port\", \"{port}\"]}"));
+            return Err(invalid(
+                "",
+                "write a map with a command: {command: [\"./agent\", \"--port\", \"{port}\"]}",
+            ));
         };
         let mut parsed = Self::new(Vec::<String>::new());
         for (name, value) in fields {
@@ -68,7 +75,12 @@ impl ProcessTemplate {
                 "command" => parsed.command = command(value)?,
                 "env" => parsed.env = env(value)?,
                 "workingDir" => parsed.working_dir = Some(working_dir(value)?),
-                other => return Err(invalid(&format!(".{other}"), "is not known; local processes take command, env and workingDir")),
+                other => {
+                    return Err(invalid(
+                        &format!(".{other}"),
+                        "is not known; local processes take command, env and workingDir",
+                    ));
+                }
             }
         }
         if parsed.command.is_empty() {
@@ -163,7 +175,13 @@ mod tests {
             &json!({"command": ["agent", "--port={port}", 7], "env": {"A": "x", "B": true}, "workingDir": "/opt"}),
         )
         .unwrap();
-        assert_eq!(parsed, ProcessTemplate::new(["agent", "--port={port}", "7"]).env("A", "x").env("B", "true").working_dir("/opt"));
+        assert_eq!(
+            parsed,
+            ProcessTemplate::new(["agent", "--port={port}", "7"])
+                .env("A", "x")
+                .env("B", "true")
+                .working_dir("/opt")
+        );
         assert_eq!(parsed.command_on(8080)[1], "--port=8080");
     }
 

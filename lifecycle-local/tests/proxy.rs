@@ -12,7 +12,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use lifecycle_local::proxy::{Effective, EndpointDocument, EndpointState, ProxyConfig, TableDocument, serve_until};
+use lifecycle_local::proxy::{
+    Effective, EndpointDocument, EndpointState, ProxyConfig, TableDocument, serve_until,
+};
 use support::http::{Connection, raw, request};
 use support::{Site, eventually, revision, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +31,12 @@ async fn the_application_sees_the_clients_host_and_where_it_came_from() {
         "GET /headers HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.9\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nX-Kept: 2\r\n\r\n",
     )
     .await;
-    for expected in ["host: shop.example\n", "x-forwarded-for: 10.0.0.9, 127.0.0.1\n", "x-forwarded-proto: http\n", "x-kept: 2\n"] {
+    for expected in [
+        "host: shop.example\n",
+        "x-forwarded-for: 10.0.0.9, 127.0.0.1\n",
+        "x-forwarded-proto: http\n",
+        "x-kept: 2\n",
+    ] {
         assert!(seen.contains(expected), "{expected}{seen}");
     }
     assert!(!seen.contains("x-hop"), "{seen}");
@@ -48,9 +55,14 @@ async fn answers_without_a_body_are_whole() {
          GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     )
     .await;
-    let statuses: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)).collect();
+    let statuses: Vec<&str> =
+        seen.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)).collect();
     assert_eq!(statuses, ["200", "204", "304", "200"], "{seen}");
-    assert!(seen.starts_with("HTTP/1.1 200") && seen.to_lowercase().split("\r\n\r\n").next().unwrap().contains("content-length: 5"), "{seen}");
+    assert!(
+        seen.starts_with("HTTP/1.1 200")
+            && seen.to_lowercase().split("\r\n\r\n").next().unwrap().contains("content-length: 5"),
+        "{seen}"
+    );
     assert!(seen.ends_with("\r\n\r\n1.0.0"), "{seen}");
     let old = raw(addr, "GET / HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200") && old.ends_with("1.0.0"), "{old}");
@@ -98,9 +110,15 @@ async fn a_large_body_comes_through_unchanged() {
     let site = Site::new();
     let target = site.open().await;
     target.run(1, 1, 1, &[]).await;
-    let sent: Bytes = (0..5_000_000_u32).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect::<Vec<u8>>().into();
+    let sent: Bytes =
+        (0..5_000_000_u32).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect::<Vec<u8>>().into();
     for method in ["POST", "GET"] {
-        let request = Request::builder().method(method).uri("/echo").header("host", "a").body(Full::new(sent.clone())).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri("/echo")
+            .header("host", "a")
+            .body(Full::new(sent.clone()))
+            .unwrap();
         let mut connection = Connection::open(target.local.listen()).await.unwrap();
         let answer = soon("the echo", connection.send(request)).await.unwrap();
         assert_eq!(answer.headers()["content-length"], "5000000");
@@ -115,7 +133,12 @@ async fn a_switch_of_protocols_is_passed_through_and_counts_as_under_way() {
     let target = site.open().await;
     let one = target.run(1, 1, 1, &[]).await;
     let mut stream = TcpStream::connect(target.local.listen()).await.unwrap();
-    stream.write_all(b"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
+    stream
+        .write_all(
+            b"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n",
+        )
+        .await
+        .unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(soon("the head", stream.read_u8()).await.unwrap());
@@ -185,16 +208,23 @@ impl Bare {
             serve_until(served, stopped).await.unwrap();
         });
         let mut bare = Self { config, listen: "127.0.0.1:0".parse().unwrap(), stop, running };
-        bare.listen = eventually("running", async || bare.call("GET", "/route", String::new()).await).await.1.listen();
+        bare.listen =
+            eventually("running", async || bare.call("GET", "/route", String::new()).await).await.1.listen();
         bare
     }
 
     async fn call(&self, method: &str, path: &str, body: String) -> Result<(u16, Body), String> {
         let socket = self.config.dir.join("control.sock");
         let stream = UnixStream::connect(socket).await.map_err(|error| error.to_string())?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path).header("host", "a").body(Full::new(Bytes::from(body))).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "a")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
@@ -248,7 +278,9 @@ async fn counting_upstream(text: &'static str) -> (SocketAddr, Arc<AtomicU32>) {
             let service = hyper::service::service_fn(move |_| async move {
                 Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(Bytes::from(text))))
             });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     (addr, accepted)
@@ -268,7 +300,10 @@ async fn a_replica_that_cannot_be_reached_costs_no_request() {
     for method in ["GET", "POST"] {
         for _ in 0..10 {
             let mut connection = Connection::open(bare.listen).await.unwrap();
-            let answer = connection.call(request(method, "/", if method == "POST" { "body" } else { "" })).await.unwrap();
+            let answer = connection
+                .call(request(method, "/", if method == "POST" { "body" } else { "" }))
+                .await
+                .unwrap();
             assert_eq!((answer.status, answer.body.as_str()), (200, "up"));
         }
     }
@@ -276,8 +311,14 @@ async fn a_replica_that_cannot_be_reached_costs_no_request() {
     assert_eq!(support::http::get(bare.listen, "/").await.unwrap().status, 502);
     let (_, metrics) = bare.call("GET", "/metrics", String::new()).await.unwrap();
     let text = String::from_utf8_lossy(&metrics.0).into_owned();
-    assert!(text.contains("lifecycle_requests_total{revision=\"hash1\",version=\"1.0.0\",code=\"502\"} 1\n"), "{text}");
-    assert!(text.contains("lifecycle_replica_unreachable_total{revision=\"hash1\",version=\"1.0.0\"} 11\n"), "{text}");
+    assert!(
+        text.contains("lifecycle_requests_total{revision=\"hash1\",version=\"1.0.0\",code=\"502\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("lifecycle_replica_unreachable_total{revision=\"hash1\",version=\"1.0.0\"} 11\n"),
+        "{text}"
+    );
     bare.stop().await;
 }
 
@@ -342,7 +383,11 @@ async fn a_table_is_taken_when_it_is_newer_and_is_there_after_a_restart() {
     assert_eq!(bare.put(5, vec![endpoint("a", up)]).await.0, 200, "a repetition");
     for older in [5, 4] {
         let (status, body) = bare.put(older, Vec::new()).await;
-        assert_eq!((status, body.effective().table.endpoints.len()), (409, 1), "the answer is the table in effect");
+        assert_eq!(
+            (status, body.effective().table.endpoints.len()),
+            (409, 1),
+            "the answer is the table in effect"
+        );
     }
     assert_eq!(bare.call("PUT", "/route", "{".to_owned()).await.unwrap().0, 400);
     assert_eq!(bare.call("GET", "/stats?window=x", String::new()).await.unwrap().0, 400);
@@ -364,9 +409,11 @@ async fn stopping_lets_requests_end() {
     bare.put(1, vec![endpoint("a", SocketAddr::from(([127, 0, 0, 1], port)))]).await;
     let listen = bare.listen;
     let slow = tokio::spawn(async move { support::http::get(listen, "/slow?300").await });
-    eventually("under way", async || match bare.call("GET", "/route", String::new()).await.unwrap().1.effective().in_flight[0] {
-        1 => Ok(()),
-        n => Err(n),
+    eventually("under way", async || {
+        match bare.call("GET", "/route", String::new()).await.unwrap().1.effective().in_flight[0] {
+            1 => Ok(()),
+            n => Err(n),
+        }
     })
     .await;
     bare.stop().await;

@@ -69,7 +69,8 @@ async fn a_killed_supervisor_is_taken_over_from_without_losing_a_request() {
     let mut supervisor = Supervisor::start(&site.dir(), 3);
     supervisor.wait_open();
     let listen = eventually("serving", async || {
-        let record: Value = serde_json::from_slice(&std::fs::read(site.dir().join("proxy/process.json")).unwrap()).unwrap();
+        let record: Value =
+            serde_json::from_slice(&std::fs::read(site.dir().join("proxy/process.json")).unwrap()).unwrap();
         let listen = record["listen"].as_str().unwrap().parse().unwrap();
         match support::http::get(listen, "/").await {
             Ok(answer) if answer.status == 200 => Ok(listen),
@@ -79,7 +80,8 @@ async fn a_killed_supervisor_is_taken_over_from_without_losing_a_request() {
     .await;
     eventually("three recorded", async || {
         let ledger = ledger(&site.dir());
-        let recorded = ledger["replicas"].as_object().unwrap().values().filter(|r| r["process"].is_object()).count();
+        let recorded =
+            ledger["replicas"].as_object().unwrap().values().filter(|r| r["process"].is_object()).count();
         if recorded == 3 { Ok(()) } else { Err(recorded) }
     })
     .await;
@@ -153,7 +155,8 @@ async fn a_process_that_no_record_knows_is_ended() {
     target.run(1, 1, 1, &[]).await;
     target.local.close().await;
     let token = format!("{}-r999.1", ledger(&site.dir())["name"].as_str().unwrap());
-    let mut stray = Command::new("sleep").arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap();
+    let mut stray =
+        Command::new("sleep").arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap();
     let target = site.open().await;
     assert_eq!(stray.wait().unwrap().code(), None, "killed by a signal");
     assert_eq!(target.get("/").await.status, 200);
@@ -189,7 +192,8 @@ async fn a_stop_that_was_under_way_is_finished() {
     let target = site.open().await;
     let one = target.run(1, 2, 1, &[]).await;
     let addr = target.local.listen();
-    let slow: Vec<_> = (0..2).map(|_| tokio::spawn(async move { support::http::get(addr, "/slow?1000").await })).collect();
+    let slow: Vec<_> =
+        (0..2).map(|_| tokio::spawn(async move { support::http::get(addr, "/slow?1000").await })).collect();
     eventually("under way", async || match target.local.status().await.in_flight.values().sum() {
         2 => Ok(()),
         n => Err::<(), u64>(n),
@@ -216,9 +220,11 @@ async fn a_proxy_that_is_killed_is_started_again_where_it_was() {
     target.route(&one, &two, 100, 3).await;
     let (listen, pid) = (target.local.listen(), target.local.status().await.proxy_pid.unwrap());
     let file = site.dir().join("proxy/table.json");
-    eventually("kept", async || match serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap()["route"]["token"] {
-        Value::Number(ref token) if token.as_u64() == Some(3) => Ok(()),
-        ref other => Err(other.to_string()),
+    eventually("kept", async || {
+        match serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap()["route"]["token"] {
+            Value::Number(ref token) if token.as_u64() == Some(3) => Ok(()),
+            ref other => Err(other.to_string()),
+        }
     })
     .await;
     kill(pid);
@@ -315,7 +321,9 @@ async fn everything_can_be_stopped_without_a_supervisor() {
     let one = target.run(1, 2, 1, &["--ignore-term", "yes"]).await;
     let proxy = target.local.status().await.proxy_pid.unwrap();
     target.local.close().await;
-    soon("shutdown", lifecycle_local::shut_down(&site.config().grace(Duration::from_millis(200)))).await.unwrap();
+    soon("shutdown", lifecycle_local::shut_down(&site.config().grace(Duration::from_millis(200))))
+        .await
+        .unwrap();
     assert_eq!(replica_processes(&site.dir()), [0_u32; 0]);
     assert!(!runs(proxy));
     // the sizes are kept

@@ -8,7 +8,8 @@ use support::load::Load;
 use support::{Site, eventually, http, runs};
 
 /// Reads, writes, and requests that take a while.
-const MIXED: &[(&str, &str)] = &[("GET", "/"), ("POST", "/echo"), ("GET", "/slow?20"), ("GET", "/"), ("HEAD", "/")];
+const MIXED: &[(&str, &str)] =
+    &[("GET", "/"), ("POST", "/echo"), ("GET", "/slow?20"), ("GET", "/"), ("HEAD", "/")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn growing_switching_and_shrinking_lose_no_request() {
@@ -114,7 +115,8 @@ async fn replicas_that_close_idle_connections_fail_no_request() {
     let target = site.open().await;
     target.run(1, 3, 1, &["--idle-close", "2"]).await;
     // pauses about as long as a connection may be idle, so that many are closed in the same moment
-    const PATHS: &[(&str, &str)] = &[("GET", "/slow?1"), ("GET", "/slow?2"), ("POST", "/echo"), ("GET", "/slow?3"), ("HEAD", "/")];
+    const PATHS: &[(&str, &str)] =
+        &[("GET", "/slow?1"), ("GET", "/slow?2"), ("POST", "/echo"), ("GET", "/slow?3"), ("HEAD", "/")];
     let load = Load::start(target.local.listen(), 3, PATHS);
     load.more(3000).await;
     let seen = load.end().await;

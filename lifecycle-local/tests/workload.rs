@@ -15,7 +15,10 @@ async fn replicas_start_get_ready_and_serve() {
     let target = site.open().await;
     let one = target.run(1, 2, 1, &[]).await;
     let group = target.group(&one).await;
-    assert_eq!((group.desired, group.created, group.ready, group.available, group.token), (2, 2, 2, 2, Token(1)));
+    assert_eq!(
+        (group.desired, group.created, group.ready, group.available, group.token),
+        (2, 2, 2, 2, Token(1))
+    );
     assert_eq!((group.terminating, group.failed_attempts, group.trouble), (0, 0, None));
     let answer = target.get("/").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "1.0.0"));
@@ -24,7 +27,12 @@ async fn replicas_start_get_ready_and_serve() {
     }
     let status = target.local.status().await;
     assert!(status.proxy_pid.is_some_and(runs));
-    assert!(status.replicas.iter().all(|replica| replica.state == ReplicaState::Ready && replica.pid.is_some_and(runs)));
+    assert!(
+        status
+            .replicas
+            .iter()
+            .all(|replica| replica.state == ReplicaState::Ready && replica.pid.is_some_and(runs))
+    );
     soon("shutdown", target.local.shutdown_everything()).await.unwrap();
     assert!(!status.proxy_pid.is_some_and(runs));
     assert_eq!(replica_processes(&site.dir()), [0_u32; 0]);
@@ -100,8 +108,13 @@ async fn a_command_that_is_not_found_or_ends_at_once_is_said_and_counted() {
     target.scale(&missing, 1, 1, 0).await;
     target.scale(&leaving, 1, 2, 0).await;
     let group = target.until(&missing, "tried", |group| group.failed_attempts >= 3).await;
-    assert_eq!((group.created, group.ready, group.trouble.as_deref()), (1, 0, Some("command not found: no-such-agent")));
-    let said = |group: &GroupStatus| group.trouble.as_ref().is_some_and(|why| why.starts_with("exited with status 7 after "));
+    assert_eq!(
+        (group.created, group.ready, group.trouble.as_deref()),
+        (1, 0, Some("command not found: no-such-agent"))
+    );
+    let said = |group: &GroupStatus| {
+        group.trouble.as_ref().is_some_and(|why| why.starts_with("exited with status 7 after "))
+    };
     target.until(&leaving, "tried", |group| group.failed_attempts >= 3 && said(group)).await;
     let log = target.local.status().await.replicas.into_iter().find(|r| r.revision == leaving).unwrap().log;
     assert!(std::fs::read_to_string(log).unwrap().contains("leaving at once"));
@@ -226,7 +239,10 @@ async fn a_full_disk_is_an_error_that_names_the_file_and_changes_nothing() {
     eventually("in the way", async || full()).await;
     let wish = ScaleWish::new(one.clone(), 3, Token(2), Millis::ZERO);
     let error = target.backends.workload.scale(&wish).await.unwrap_err();
-    assert!(error.to_string().contains("processes.json") && error.to_string().contains("No space left"), "{error}");
+    assert!(
+        error.to_string().contains("processes.json") && error.to_string().contains("No space left"),
+        "{error}"
+    );
     let group = target.group(&one).await;
     assert_eq!((group.desired, group.created, group.token), (1, 1, Token(1)));
     assert_eq!(target.get("/").await.status, 200);
@@ -273,6 +289,10 @@ async fn health_is_what_the_proxy_counted() {
     let answers = target.backends.health.as_ref().unwrap().measure(&queries).await;
     let answers: Vec<Reading> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers[0], Reading::Counts { requests: 101, failed: 21 });
-    assert!(matches!(&answers[1], Reading::Histogram(histogram) if histogram.total() == 101), "{:?}", answers[1]);
+    assert!(
+        matches!(&answers[1], Reading::Histogram(histogram) if histogram.total() == 101),
+        "{:?}",
+        answers[1]
+    );
     assert_eq!((&answers[2], &answers[3]), (&Reading::NoData, &Reading::Scalar(0.0)));
 }

@@ -33,7 +33,9 @@ fn soak(count: u64, first: u64) -> ExitCode {
     let mut from = first;
     while from < first + count {
         let to = (from + BATCH).min(first + count);
-        let part = |rest: u64| std::thread::spawn(move || Summary::of((from..to).filter(|seed| seed % threads == rest)));
+        let part = |rest: u64| {
+            std::thread::spawn(move || Summary::of((from..to).filter(|seed| seed % threads == rest)))
+        };
         for handle in (0..threads).map(part).collect::<Vec<_>>() {
             match handle.join() {
                 Ok(Ok(summary)) => all = all.and(summary),
@@ -45,7 +47,12 @@ fn soak(count: u64, first: u64) -> ExitCode {
             }
         }
         from = to;
-        eprintln!("{} seeds, {} broken, {:.0} s", from - first, all.broken.len(), start.elapsed().as_secs_f64());
+        eprintln!(
+            "{} seeds, {} broken, {:.0} s",
+            from - first,
+            all.broken.len(),
+            start.elapsed().as_secs_f64()
+        );
     }
     for (seed, what) in &all.broken {
         println!("seed {seed}: {}", what.join("; "));

@@ -36,8 +36,11 @@ fn run(strategy: &str, bad: bool, happening: Option<Happening>) -> (End, u64, Ou
     let mut simulation = Simulation::new(&manifest.spec, &scenario, 3).unwrap();
     let outcome = simulation.run_with(&mut Unwatched);
     let world = simulation.cluster().world();
-    let left =
-        world.groups.iter().map(|group| (group.revision.version.to_string(), group.created, group.ready)).collect();
+    let left = world
+        .groups
+        .iter()
+        .map(|group| (group.revision.version.to_string(), group.created, group.ready))
+        .collect();
     let end = End {
         outcome: outcome.outcome,
         version: outcome.version.clone(),

@@ -33,7 +33,9 @@ fn plans() -> impl Strategy<Value = Plan> {
 }
 
 fn states() -> impl Strategy<Value = State> {
-    (0u32..6).prop_map(|n| if n == 0 { State::default() } else { State::serving(Version::new(1, 4, 0), "1.4.0", n) })
+    (0u32..6).prop_map(|n| {
+        if n == 0 { State::default() } else { State::serving(Version::new(1, 4, 0), "1.4.0", n) }
+    })
 }
 
 proptest! {

@@ -80,7 +80,13 @@ pub struct HookCall {
 impl HookCall {
     /// A call of the hook at `url`.
     #[must_use]
-    pub const fn new(key: EffectKey, point: HookPoint, url: Arc<str>, timeout: Millis, revision: Revision) -> Self {
+    pub const fn new(
+        key: EffectKey,
+        point: HookPoint,
+        url: Arc<str>,
+        timeout: Millis,
+        revision: Revision,
+    ) -> Self {
         Self { key, point, url, timeout, revision }
     }
 }

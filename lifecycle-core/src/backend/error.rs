@@ -56,7 +56,12 @@ pub type BackendResult<T> = Result<T, BackendError>;
 impl BackendError {
     /// An error of this backend, operation and kind.
     #[must_use]
-    pub fn new(backend: &'static str, operation: &'static str, kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(
+        backend: &'static str,
+        operation: &'static str,
+        kind: ErrorKind,
+        message: impl Into<String>,
+    ) -> Self {
         Self { backend, operation, kind, message: message.into(), source: None }
     }
 

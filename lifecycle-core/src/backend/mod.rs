@@ -23,9 +23,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use effects::{
-    Alert, AlertKind, EffectKey, Hook, HookCall, HookOutcome, HookPoint, Notifier, Severity,
-};
+pub use effects::{Alert, AlertKind, EffectKey, Hook, HookCall, HookOutcome, HookPoint, Notifier, Severity};
 pub use error::{BackendError, BackendResult, ErrorKind};
 pub use health::{HealthQuery, HealthSource, Histogram, Reading, Signal};
 pub use router::{Route, RouteStatus, RouteWish, RouterCapabilities, Splitting, TrafficRouter};

@@ -219,7 +219,12 @@ impl Driver {
             .into_iter()
             .map(|(arm, query)| {
                 let reading = answers.next().unwrap_or_else(|| {
-                    Err(BackendError::new("health", "measure", ErrorKind::Invalid, "fewer answers than queries"))
+                    Err(BackendError::new(
+                        "health",
+                        "measure",
+                        ErrorKind::Invalid,
+                        "fewer answers than queries",
+                    ))
                 });
                 let reading = reading.map_err(|error| {
                     let text = error.to_string();

@@ -42,17 +42,25 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
     }
     let checks = &plan.analysis().checks;
     if let (Some(check), None) = (checks.first(), &backends.health) {
-        return refused(format!("the check {check:?} measures", check = check.to_string()), "there is no health source");
+        return refused(
+            format!("the check {check:?} measures", check = check.to_string()),
+            "there is no health source",
+        );
     }
     for check in checks {
         if let (Signal::Named(name), Some(health)) = (check.metric.signal(), &backends.health)
             && !health.knows(&name)
         {
-            return refused(format!("the check {:?} asks for {name}", check.to_string()), "the health source knows no such query");
+            return refused(
+                format!("the check {:?} asks for {name}", check.to_string()),
+                "the health source knows no such query",
+            );
         }
     }
     match (plan.hooks().first(), &backends.hooks) {
-        (Some(hook), None) => refused(format!("the {} hook {} has to be called", hook.on, hook.url), "nothing here runs hooks"),
+        (Some(hook), None) => {
+            refused(format!("the {} hook {} has to be called", hook.on, hook.url), "nothing here runs hooks")
+        }
         _ => Ok(()),
     }
 }

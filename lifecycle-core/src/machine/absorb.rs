@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::event::EventKind;
+use super::hooks;
 use super::io::{EffectOutcome, RouteSeen};
 use super::state::{Group, Known, RouteState, Seen, State, Way};
 use super::turn::Turn;
-use super::hooks;
 use crate::backend::{GroupStatus, Route, RouteStatus, Token};
 use crate::plan::Weight;
 use crate::time::Millis;
@@ -48,7 +48,9 @@ pub(super) fn forget(turn: &mut Turn<'_>) {
     let kept = kept.map(|kept| kept.revision);
     let named = |number: RevisionNumber| [*stable, *canary, kept].contains(&Some(number));
     for group in groups.iter().filter(|group| !named(group.revision) && group.is_gone()) {
-        if let Some(known) = Arc::make_mut(revisions).iter_mut().find(|known| known.revision.number == group.revision) {
+        if let Some(known) =
+            Arc::make_mut(revisions).iter_mut().find(|known| known.revision.number == group.revision)
+        {
             known.token = group.acked;
         }
     }
@@ -90,7 +92,9 @@ fn adopt(turn: &mut Turn<'_>, groups: &[GroupStatus]) {
         return;
     }
     let routed = match &turn.seen.route {
-        RouteSeen::At(Some(RouteStatus { route: Route::Split { stable: Some(stable), .. }, .. })) => Some(&stable.hash),
+        RouteSeen::At(Some(RouteStatus { route: Route::Split { stable: Some(stable), .. }, .. })) => {
+            Some(&stable.hash)
+        }
         _ => None,
     };
     let serving = groups
@@ -272,7 +276,11 @@ impl Group {
 
     /// Is nothing left, and can nothing come back?
     pub(super) fn is_gone(&self) -> bool {
-        self.wish == 0 && self.high == 0 && self.seen.created == 0 && self.seen.terminating == 0 && self.acked >= self.token
+        self.wish == 0
+            && self.high == 0
+            && self.seen.created == 0
+            && self.seen.terminating == 0
+            && self.acked >= self.token
     }
 }
 

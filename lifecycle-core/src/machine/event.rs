@@ -121,7 +121,9 @@ impl PauseCause {
             Self::NoData => "there was no data for too long; resume, promote or abort",
             Self::Inconclusive => "too many measurements were inconclusive; resume, promote or abort",
             Self::MeasurementErrors => "measurements failed too often in a row; resume, promote or abort",
-            Self::TooFewRequests => "a check still waits for minRequests; resume, promote, abort, or lower minRequests",
+            Self::TooFewRequests => {
+                "a check still waits for minRequests; resume, promote, abort, or lower minRequests"
+            }
             Self::Approval => "the step waits for approval; promote or abort",
         }
     }
@@ -250,10 +252,14 @@ impl EventKind {
             Self::Scaled { revision, from, to } => format!("{} from {from} to {to}", revision.version),
             Self::WeightSet { from, to } => format!("weight from {from} to {to}"),
             Self::WeightReached { weight } => format!("{weight} of the traffic goes to the canary"),
-            Self::GatePassed { step, steps, evidence } => format!("step {step} of {steps} passed: {evidence}"),
+            Self::GatePassed { step, steps, evidence } => {
+                format!("step {step} of {steps} passed: {evidence}")
+            }
             Self::GateOverruled { step, steps } => format!("step {step} of {steps} passed by command"),
             Self::Measured { check, message, .. } => format!("{check}: {message}"),
-            Self::GoingBack { reason, weight } => format!("{}; from {weight} back to stable", reason.message()),
+            Self::GoingBack { reason, weight } => {
+                format!("{}; from {weight} back to stable", reason.message())
+            }
             Self::WentBack { reason, stable: Some(stable) } => {
                 format!("{} serves all traffic again: {}", stable.version, reason.message())
             }
@@ -269,7 +275,9 @@ impl EventKind {
             Self::HookStarted { point, url } => format!("{point} hook {url}"),
             Self::HookEnded { point, url, message, .. } => format!("{point} hook {url}: {message}"),
             Self::Alerted { message, .. } => message.to_string(),
-            Self::Stuck { phase, waited } => format!("{phase} has made no progress for {waited}; it goes on trying"),
+            Self::Stuck { phase, waited } => {
+                format!("{phase} has made no progress for {waited}; it goes on trying")
+            }
             Self::Trouble { revision, message } => format!("{}: {message}", revision.version),
         }
     }

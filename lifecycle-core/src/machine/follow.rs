@@ -98,8 +98,10 @@ pub(super) fn start_spec(turn: &mut Turn<'_>, desired: &Desired) {
         turn.state.next = None;
         if turn.state.phase == Phase::Degraded {
             turn.state.phase = Phase::Healthy;
-            turn.state.last =
-                Some(Ended { outcome: Outcome::RolledBack, reason: BackReason::StableRequested.message().into() });
+            turn.state.last = Some(Ended {
+                outcome: Outcome::RolledBack,
+                reason: BackReason::StableRequested.message().into(),
+            });
         }
         return;
     }
@@ -150,9 +152,15 @@ fn start(turn: &mut Turn<'_>, number: RevisionNumber) {
 }
 
 fn stable_hash(turn: &Turn<'_>) -> Option<Arc<str>> {
-    turn.state.stable.and_then(|number| turn.state.revision(number)).map(|revision| Arc::clone(&revision.hash))
+    turn.state
+        .stable
+        .and_then(|number| turn.state.revision(number))
+        .map(|revision| Arc::clone(&revision.hash))
 }
 
 fn canary_hash(turn: &Turn<'_>) -> Option<Arc<str>> {
-    turn.state.canary.and_then(|number| turn.state.revision(number)).map(|revision| Arc::clone(&revision.hash))
+    turn.state
+        .canary
+        .and_then(|number| turn.state.revision(number))
+        .map(|revision| Arc::clone(&revision.hash))
 }

@@ -163,7 +163,9 @@ pub(super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
         Verdict::Failed => return failure(turn),
         Verdict::Error => turn.pause(PauseCause::MeasurementErrors),
         Verdict::Inconclusive => turn.pause(PauseCause::Inconclusive),
-        _ if turn.state.progress.no_data >= turn.plan.analysis.no_data_limit => turn.pause(PauseCause::NoData),
+        _ if turn.state.progress.no_data >= turn.plan.analysis.no_data_limit => {
+            turn.pause(PauseCause::NoData)
+        }
         _ => {}
     }
     None
@@ -255,7 +257,10 @@ fn requests(reading: &Reading) -> Option<u64> {
 }
 
 fn reading<'m>(health: &'m [Measured], signal: &Signal, arm: Arm) -> Option<&'m Result<Reading, String>> {
-    health.iter().find(|measured| measured.arm == arm && measured.signal == *signal).map(|measured| &measured.reading)
+    health
+        .iter()
+        .find(|measured| measured.arm == arm && measured.signal == *signal)
+        .map(|measured| &measured.reading)
 }
 
 /// Does the canary get requests?
@@ -285,13 +290,15 @@ pub(super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> Vec<(Arm, H
     let analysis = &plan.analysis;
     let dt = elapsed(plan, state, now);
     let progress = &state.progress;
-    let due = progress.since_look + dt >= analysis.interval && progress.in_step + dt >= analysis.initial_delay;
+    let due =
+        progress.since_look + dt >= analysis.interval && progress.in_step + dt >= analysis.initial_delay;
     if analysis.checks.is_empty() || !due {
         return Vec::new();
     }
     let traffic = has_traffic(plan, state);
     let since = (progress.in_traffic + dt).min(analysis.window);
-    let canary = state.canary.filter(|_| traffic && state.hold(plan).gate).and_then(|number| state.revision(number));
+    let canary =
+        state.canary.filter(|_| traffic && state.hold(plan).gate).and_then(|number| state.revision(number));
     let stable = state.stable.and_then(|number| state.revision(number));
     let mut wanted: Vec<(Arm, HealthQuery)> = Vec::with_capacity(4);
     let mut want = |arm, query: HealthQuery| {

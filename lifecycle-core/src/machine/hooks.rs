@@ -30,21 +30,33 @@ pub(super) fn at(turn: &mut Turn<'_>, points: &[HookPoint]) -> HookState {
     }
     let plan = turn.plan;
     let done = turn.state.progress.hooks_done;
-    let waiting =
-        plan.hooks.iter().enumerate().find(|(index, hook)| points.contains(&hook.on) && done & (1 << index) == 0);
+    let waiting = plan
+        .hooks
+        .iter()
+        .enumerate()
+        .find(|(index, hook)| points.contains(&hook.on) && done & (1 << index) == 0);
     let Some((index, hook)) = waiting else { return HookState::Passed };
     let key = match &turn.state.hook {
         Some(running) if running.index == index => running.key.clone(),
         _ => {
             let key = format!("{}/{}/{}/{index}", turn.state.epoch, turn.state.progress.step, hook.on);
-            turn.tell(EventKind::HookStarted { point: hook.on.to_string().into(), url: Arc::clone(&hook.url) });
+            turn.tell(EventKind::HookStarted {
+                point: hook.on.to_string().into(),
+                url: Arc::clone(&hook.url),
+            });
             EffectKey(key.into())
         }
     };
     turn.state.hook = Some(RunningHook { index, key: key.clone() });
     let subject = turn.state.canary.or(turn.state.stable).and_then(|number| turn.revision(number));
     if let Some(revision) = subject {
-        turn.actions.push(Action::RunHook(HookCall::new(key, hook.on, Arc::clone(&hook.url), hook.timeout, revision)));
+        turn.actions.push(Action::RunHook(HookCall::new(
+            key,
+            hook.on,
+            Arc::clone(&hook.url),
+            hook.timeout,
+            revision,
+        )));
     }
     turn.wake_in(HOOK_POLL);
     HookState::Running

@@ -149,7 +149,10 @@ fn rollback(turn: &mut Turn<'_>, version: Option<&Version>) -> Result<(), Refusa
         }
         Phase::Healthy | Phase::Degraded => {
             if version.is_some() && names_stable {
-                return Err(format!("{} is stable already", version.map(ToString::to_string).unwrap_or_default()));
+                return Err(format!(
+                    "{} is stable already",
+                    version.map(ToString::to_string).unwrap_or_default()
+                ));
             }
             let number = target(turn, version)?;
             if let Some(known) = stable.and_then(|stable| turn.known_mut(stable)) {
@@ -165,7 +168,8 @@ fn rollback(turn: &mut Turn<'_>, version: Option<&Version>) -> Result<(), Refusa
 
 /// The newest revision that was promoted healthy before stable, or the one with this version.
 fn target(turn: &Turn<'_>, version: Option<&Version>) -> Result<RevisionNumber, Refusal> {
-    let candidates = || turn.state.revisions.iter().filter(|known| Some(known.revision.number) != turn.state.stable);
+    let candidates =
+        || turn.state.revisions.iter().filter(|known| Some(known.revision.number) != turn.state.stable);
     let newest = candidates()
         .filter(|known| known.promoted > 0 && !known.failed)
         .filter(|known| version.is_none_or(|version| known.revision.version == *version))

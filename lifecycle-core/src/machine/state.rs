@@ -92,7 +92,10 @@ pub struct State {
 /// Where a rollout is. Paused is not a phase: it is [`State::paused`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(clippy::exhaustive_enums, reason = "the machine is complete: whoever matches on it must know every case")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the machine is complete: whoever matches on it must know every case"
+)]
 pub enum Phase {
     /// Nothing to do: stable is what is asked for (or nothing was ever asked for).
     #[default]
@@ -172,7 +175,10 @@ pub struct Seen {
 /// Where requests go, by number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(clippy::exhaustive_enums, reason = "the machine is complete: whoever matches on it must know every case")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the machine is complete: whoever matches on it must know every case"
+)]
 pub enum Way {
     /// Every ready replica gets an equal share.
     #[default]
@@ -345,7 +351,12 @@ impl State {
             replicas,
             spec_replicas: replicas,
             acted_on: Some(Arc::clone(&hash)),
-            revisions: Arc::new(vec![Known { revision: Revision::new(number, hash, version), promoted: 1, token: Token::default(), failed: false }]),
+            revisions: Arc::new(vec![Known {
+                revision: Revision::new(number, hash, version),
+                promoted: 1,
+                token: Token::default(),
+                failed: false,
+            }]),
             next_revision: 2,
             stable: Some(number),
             ..Self::default()

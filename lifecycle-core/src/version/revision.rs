@@ -61,6 +61,7 @@ impl fmt::Display for Revision {
 #[must_use]
 pub fn revision_hash(version: &Version, template: &serde_json::Value) -> String {
     // serde_json keeps object keys sorted (its map is a BTreeMap without `preserve_order`).
-    let digest = Sha256::new().chain_update(version.to_string()).chain_update([0]).chain_update(template.to_string());
+    let digest =
+        Sha256::new().chain_update(version.to_string()).chain_update([0]).chain_update(template.to_string());
     digest.finalize().iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }

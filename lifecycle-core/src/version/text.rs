@@ -45,9 +45,13 @@ mod tests {
 
     #[test]
     fn what_people_write_becomes_a_strict_version() {
-        for (text, strict) in
-            [("1.5.0", "1.5.0"), ("v2.0.0", "2.0.0"), ("1.5", "1.5.0"), ("3", "3.0.0"), ("v1.2-rc.1+b7", "1.2.0-rc.1+b7")]
-        {
+        for (text, strict) in [
+            ("1.5.0", "1.5.0"),
+            ("v2.0.0", "2.0.0"),
+            ("1.5", "1.5.0"),
+            ("3", "3.0.0"),
+            ("v1.2-rc.1+b7", "1.2.0-rc.1+b7"),
+        ] {
             assert_eq!(parse_version(text).map(|v| v.to_string()), Ok(strict.to_owned()), "{text}");
         }
     }

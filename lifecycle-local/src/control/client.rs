@@ -55,7 +55,8 @@ impl Client {
 
     /// The counts since the proxy started, or of a trailing window.
     pub(crate) async fn stats(&self, window: Option<Duration>) -> Result<Stats, ControlError> {
-        let path = window.map_or_else(|| "/stats".to_owned(), |window| format!("/stats?window={}", window.as_millis()));
+        let path = window
+            .map_or_else(|| "/stats".to_owned(), |window| format!("/stats?window={}", window.as_millis()));
         read(Call::get(&path, TIMEOUT)?.unix(&self.socket).await?)
     }
 }
@@ -69,5 +70,6 @@ fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, ControlError> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
-    serde_json::from_slice(body).map_err(|error| ControlError::Answer(format!("what cannot be read: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| ControlError::Answer(format!("what cannot be read: {error}")))
 }

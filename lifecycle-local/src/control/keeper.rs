@@ -100,7 +100,8 @@ impl ProxyHandle {
     fn check_address(&self, recorded: Option<&Recorded>) -> Result<(), LocalError> {
         match recorded.map(|recorded| recorded.listen) {
             Some(now) if self.config.listen.port() != 0 && now != self.config.listen => {
-                let problem = format!("the proxy of this state directory listens on {now}; stop everything to move it");
+                let problem =
+                    format!("the proxy of this state directory listens on {now}; stop everything to move it");
                 Err(LocalError::invalid("listen", problem))
             }
             _ => Ok(()),
@@ -118,7 +119,11 @@ impl ProxyHandle {
         let found = find_by_variable(TOKEN_VARIABLE, &recorded.token).ok()?;
         let process = found.first().map(|(process, _)| *process)?;
         // not being able to record it now is no reason not to use it
-        let _ = replace_json(&self.record_file(), &Recorded { process: Some(process), ..recorded.clone() }, Durable::Process);
+        let _ = replace_json(
+            &self.record_file(),
+            &Recorded { process: Some(process), ..recorded.clone() },
+            Durable::Process,
+        );
         Some(process)
     }
 
@@ -135,13 +140,15 @@ impl ProxyHandle {
         let config_file = self.dir.join("config.json");
         replace_json(&config_file, &config, Durable::Process)?;
         let token = format!("{}-proxy.{:08x}", self.name, fastrand::u32(..));
-        let mut record = Recorded { boot: boot_id(), token: token.clone(), listen: config.listen, process: None };
+        let mut record =
+            Recorded { boot: boot_id(), token: token.clone(), listen: config.listen, process: None };
         replace_json(&self.record_file(), &record, Durable::Process)?;
         let logged = self.logged();
         let mut args = self.command.args.clone();
         args.push(config_file.to_string_lossy().into_owned());
         let program = self.command.program.clone().into_os_string();
-        let launch = Launch { program, args, env: Default::default(), working_dir: None, token, log: self.log() };
+        let launch =
+            Launch { program, args, env: Default::default(), working_dir: None, token, log: self.log() };
         let process = launch.start().map_err(LocalError::Proxy)?;
         record.process = Some(process);
         replace_json(&self.record_file(), &record, Durable::Process)?;

@@ -12,7 +12,7 @@ use lifecycle_core::backend::RouteWish;
 use tokio::sync::watch;
 
 use super::client::{Client, ControlError};
-use crate::proxy::{EndpointDocument, Effective, RouteDocument, TableDocument};
+use crate::proxy::{Effective, EndpointDocument, RouteDocument, TableDocument};
 
 /// Waits between attempts while the proxy does not answer.
 const RETRY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
@@ -31,7 +31,12 @@ impl TableWriter {
     /// A writer that goes on from the table that the proxy has.
     pub(crate) fn new(client: Client, effective: Effective) -> Self {
         let wanted = Mutex::new(effective.table.clone());
-        Self { client, wanted, reasons: watch::Sender::new(0), effective: watch::Sender::new(Some(Arc::new(effective))) }
+        Self {
+            client,
+            wanted,
+            reasons: watch::Sender::new(0),
+            effective: watch::Sender::new(Some(Arc::new(effective))),
+        }
     }
 
     fn wanted(&self) -> MutexGuard<'_, TableDocument> {
@@ -80,7 +85,8 @@ impl TableWriter {
     /// long.
     pub(crate) async fn in_effect(&self, generation: u64, timeout: Duration) -> bool {
         let mut watch = self.watch();
-        let reached = watch.wait_for(|effective| effective.as_ref().is_some_and(|e| e.table.generation >= generation));
+        let reached =
+            watch.wait_for(|effective| effective.as_ref().is_some_and(|e| e.table.generation >= generation));
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 

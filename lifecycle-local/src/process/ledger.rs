@@ -83,7 +83,9 @@ pub(crate) struct Replica {
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Ledger {
@@ -108,7 +110,10 @@ impl Ledger {
 
     /// Replicas of a group that were not asked to stop.
     pub(crate) fn created<'a>(&'a self, hash: &'a str) -> impl Iterator<Item = (u64, &'a Replica)> {
-        self.replicas.iter().filter(move |(_, r)| r.hash == hash && r.drain_until_ms.is_none()).map(|(id, r)| (*id, r))
+        self.replicas
+            .iter()
+            .filter(move |(_, r)| r.hash == hash && r.drain_until_ms.is_none())
+            .map(|(id, r)| (*id, r))
     }
 
     /// Records a wish. `false` when it is late, and nothing changed.
@@ -172,9 +177,15 @@ impl Ledger {
             self.groups.remove(hash);
             self.forgotten = self.forgotten.max(*token);
         }
-        let wanted = |hash: &String| used.contains(hash) || self.groups.get(hash).is_some_and(|group| group.replicas > 0);
-        let mut templates: Vec<(u64, String)> =
-            self.templates.iter().filter(|(hash, _)| !wanted(hash)).map(|(hash, t)| (t.order, hash.clone())).collect();
+        let wanted = |hash: &String| {
+            used.contains(hash) || self.groups.get(hash).is_some_and(|group| group.replicas > 0)
+        };
+        let mut templates: Vec<(u64, String)> = self
+            .templates
+            .iter()
+            .filter(|(hash, _)| !wanted(hash))
+            .map(|(hash, t)| (t.order, hash.clone()))
+            .collect();
         templates.sort();
         for (_, hash) in templates.iter().take(templates.len().saturating_sub(REMEMBERED)) {
             self.templates.remove(hash);
@@ -219,7 +230,11 @@ mod tests {
     fn what_is_forgotten_is_bounded_and_fenced() {
         let mut ledger = Ledger::new(String::new());
         for n in 1..=300 {
-            ledger.register(&format!("h{n}"), parse_version("1.0.0").unwrap(), ProcessTemplate::new(["true"]));
+            ledger.register(
+                &format!("h{n}"),
+                parse_version("1.0.0").unwrap(),
+                ProcessTemplate::new(["true"]),
+            );
             assert!(ledger.wish(&wish(n, 1, u64::from(n) * 2)));
             assert!(ledger.wish(&wish(n, 0, u64::from(n) * 2 + 1)));
         }

@@ -73,7 +73,12 @@ impl LocalWorkload {
     ///
     /// # Errors
     /// When it could not be written down.
-    pub async fn register(&self, hash: &str, version: &Version, template: ProcessTemplate) -> Result<(), LocalError> {
+    pub async fn register(
+        &self,
+        hash: &str,
+        version: &Version,
+        template: ProcessTemplate,
+    ) -> Result<(), LocalError> {
         let template = template.anchored();
         let (reply, answer) = oneshot::channel();
         let message = Message::Register { hash: hash.to_owned(), version: version.clone(), template, reply };

@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
+};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -124,7 +126,10 @@ impl ProcessId {
 }
 
 /// The end of the process makes its descriptor readable.
-#[expect(deprecated, reason = "the new name is unsafe for types that do not own what they register; this one does")]
+#[expect(
+    deprecated,
+    reason = "the new name is unsafe for types that do not own what they register; this one does"
+)]
 fn register(descriptor: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(descriptor, Interest::READABLE).ok()
 }

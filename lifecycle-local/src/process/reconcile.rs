@@ -34,7 +34,9 @@ impl Supervisor {
             changes.start.push(id);
         }
         // those that are not ready first, then the youngest
-        let ready = |id: &u64| self.runtimes.get(id).is_some_and(|runtime| runtime.ready && runtime.phase == Phase::Running);
+        let ready = |id: &u64| {
+            self.runtimes.get(id).is_some_and(|runtime| runtime.ready && runtime.phase == Phase::Running)
+        };
         created.sort_by_key(|id| (ready(id), std::cmp::Reverse(*id)));
         let surplus = created.len().saturating_sub(wanted);
         for &id in created.iter().take(surplus) {
@@ -67,7 +69,8 @@ impl Supervisor {
             return;
         }
         let is_due = |runtime: &Runtime| matches!(runtime.phase, Phase::Waiting(at) if at <= now);
-        let due: Vec<u64> = self.runtimes.iter().filter(|(_, runtime)| is_due(runtime)).map(|(id, _)| *id).collect();
+        let due: Vec<u64> =
+            self.runtimes.iter().filter(|(_, runtime)| is_due(runtime)).map(|(id, _)| *id).collect();
         if due.is_empty() {
             return;
         }
@@ -197,7 +200,10 @@ impl Supervisor {
             self.failed_attempt(id);
         }
         let backoff = self.settings.config.backoff;
-        let (Some(runtime), Some(replica)) = (self.runtimes.get_mut(&id), self.ledger.replicas.get_mut(&id)) else { return };
+        let (Some(runtime), Some(replica)) = (self.runtimes.get_mut(&id), self.ledger.replicas.get_mut(&id))
+        else {
+            return;
+        };
         tracing::warn!(replica = id, revision = %replica.hash, %why, "a replica is down");
         let ran_long = replica.process.is_some() && runtime.started.elapsed() >= backoff.most;
         runtime.crashes = if ran_long { 1 } else { runtime.crashes.saturating_add(1) };

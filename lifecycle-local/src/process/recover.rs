@@ -64,8 +64,12 @@ pub(crate) async fn open(settings: Settings, mut ledger: Ledger, effective: &Eff
     kill_strays(&ledger);
     let (inbox, messages) = mpsc::channel(INBOX);
     let (mut supervisor, snapshot) = Supervisor::new(settings, ledger, inbox.clone());
-    let replicas: Vec<(u64, u32, Option<ProcessId>, bool)> =
-        supervisor.ledger.replicas.iter().map(|(id, r)| (*id, r.starts, r.process, r.drain_until_ms.is_some())).collect();
+    let replicas: Vec<(u64, u32, Option<ProcessId>, bool)> = supervisor
+        .ledger
+        .replicas
+        .iter()
+        .map(|(id, r)| (*id, r.starts, r.process, r.drain_until_ms.is_some()))
+        .collect();
     let mut stopping = Vec::new();
     for (id, starts, process, asked_to_stop) in replicas {
         let listed = effective.table.endpoints.iter().find(|endpoint| endpoint.id == endpoint_id(id, starts));
@@ -140,8 +144,11 @@ async fn find_unrecorded(ledger: &mut Ledger) {
 /// Ends processes of this state directory that are in no ledger: earlier starts of a replica, and
 /// replicas whose record is gone. The proxy has a record of its own.
 fn kill_strays(ledger: &Ledger) {
-    let known: BTreeSet<String> = ledger.replicas.iter().map(|(id, replica)| ledger.token(*id, replica)).collect();
-    for (process, token) in find_by_variable(TOKEN_VARIABLE, &format!("{}-r", ledger.name)).unwrap_or_default() {
+    let known: BTreeSet<String> =
+        ledger.replicas.iter().map(|(id, replica)| ledger.token(*id, replica)).collect();
+    for (process, token) in
+        find_by_variable(TOKEN_VARIABLE, &format!("{}-r", ledger.name)).unwrap_or_default()
+    {
         if !known.contains(&token) {
             tracing::warn!(pid = process.pid, %token, "a process that nobody knows is killed");
             process.signal(Signal::KILL);

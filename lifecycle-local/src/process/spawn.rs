@@ -35,12 +35,22 @@ impl Launch {
     pub(crate) fn replica(template: &ProcessTemplate, port: u16, token: &str, log: &Path) -> Self {
         let mut command = template.command_on(port).into_iter();
         let program = command.next().unwrap_or_default().into();
-        let mut env: BTreeMap<String, String> =
-            template.env.iter().map(|(name, value)| (name.clone(), value.replace("{port}", &port.to_string()))).collect();
+        let mut env: BTreeMap<String, String> = template
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.replace("{port}", &port.to_string())))
+            .collect();
         env.insert("PORT".to_owned(), port.to_string());
         env.insert("HOST".to_owned(), LOOPBACK.to_string());
         let working_dir = template.working_dir.clone();
-        Self { program, args: command.collect(), env, working_dir, token: token.to_owned(), log: log.to_owned() }
+        Self {
+            program,
+            args: command.collect(),
+            env,
+            working_dir,
+            token: token.to_owned(),
+            log: log.to_owned(),
+        }
     }
 
     /// Starts it in a process group of its own, so that a signal from the terminal does not reach it.
@@ -80,7 +90,8 @@ impl Launch {
 pub(crate) fn free_port(range: &RangeInclusive<u16>, taken: &BTreeSet<u16>) -> Result<u16, String> {
     let span = u32::from(range.end() - range.start()) + 1;
     let first = fastrand::u32(0..span);
-    let candidates = (0..span).filter_map(|i| u16::try_from(u32::from(*range.start()) + (first + i) % span).ok());
+    let candidates =
+        (0..span).filter_map(|i| u16::try_from(u32::from(*range.start()) + (first + i) % span).ok());
     for port in candidates.filter(|port| !taken.contains(port)) {
         if TcpListener::bind((LOOPBACK, port)).is_ok() {
             return Ok(port);
@@ -96,7 +107,10 @@ mod tests {
     #[test]
     fn a_port_in_use_is_not_given_out() {
         // whatever two neighbouring ports are free now
-        let (held, port) = (20_000..30_000).step_by(2).find_map(|p| TcpListener::bind((LOOPBACK, p)).ok().map(|l| (l, p))).unwrap();
+        let (held, port) = (20_000..30_000)
+            .step_by(2)
+            .find_map(|p| TcpListener::bind((LOOPBACK, p)).ok().map(|l| (l, p)))
+            .unwrap();
         let range = port..=port;
         assert_eq!(free_port(&range, &BTreeSet::new()), Err(format!("no free port from {port} to {port}")));
         drop(held);
@@ -109,11 +123,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let start = |template: &ProcessTemplate| Launch::replica(template, 1, "t", &log).start();
-        assert_eq!(start(&ProcessTemplate::new(["no-such-program"])), Err("command not found: no-such-program".into()));
+        assert_eq!(
+            start(&ProcessTemplate::new(["no-such-program"])),
+            Err("command not found: no-such-program".into())
+        );
         let nowhere = ProcessTemplate::new(["true"]).working_dir("/no/such/dir");
         assert_eq!(start(&nowhere), Err("working directory not found: /no/such/dir".into()));
         std::fs::write(dir.path().join("text"), "no program").unwrap();
         let text = dir.path().join("text");
-        assert!(start(&ProcessTemplate::new([text.to_string_lossy()])).unwrap_err().starts_with("command cannot be executed: "));
+        assert!(
+            start(&ProcessTemplate::new([text.to_string_lossy()]))
+                .unwrap_err()
+                .starts_with("command cannot be executed: ")
+        );
     }
 }

@@ -106,7 +106,11 @@ fn count(group: &mut GroupStatus, replica: &ReplicaStatus, effective: Option<&Ef
     if replica.state == ReplicaState::Ready {
         group.ready += 1;
         let routed = effective.is_some_and(|effective| {
-            effective.table.endpoints.iter().any(|e| e.id == replica.endpoint && e.state == EndpointState::Ready)
+            effective
+                .table
+                .endpoints
+                .iter()
+                .any(|e| e.id == replica.endpoint && e.state == EndpointState::Ready)
         });
         group.available += u32::from(routed);
     } else if replica.trouble.is_some() {

@@ -35,10 +35,22 @@ pub(crate) struct Settings {
 /// What the supervisor is told.
 #[derive(Debug)]
 pub(crate) enum Message {
-    Scale { wish: ScaleWish, reply: oneshot::Sender<BackendResult<()>> },
-    Register { hash: String, version: Version, template: ProcessTemplate, reply: oneshot::Sender<Result<(), LocalError>> },
+    Scale {
+        wish: ScaleWish,
+        reply: oneshot::Sender<BackendResult<()>>,
+    },
+    Register {
+        hash: String,
+        version: Version,
+        template: ProcessTemplate,
+        reply: oneshot::Sender<Result<(), LocalError>>,
+    },
     /// Of one start of one replica; of an earlier start it means nothing any more.
-    Replica { id: u64, starts: u32, news: News },
+    Replica {
+        id: u64,
+        starts: u32,
+        news: News,
+    },
 }
 
 /// What happened to a replica.
@@ -82,7 +94,15 @@ pub(super) enum Phase {
 
 impl Runtime {
     pub(super) fn new(phase: Phase) -> Self {
-        Self { phase, ready: false, listed: false, crashes: 0, started: Instant::now(), trouble: None, task: None }
+        Self {
+            phase,
+            ready: false,
+            listed: false,
+            crashes: 0,
+            started: Instant::now(),
+            trouble: None,
+            task: None,
+        }
     }
 }
 
@@ -103,7 +123,11 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) fn new(settings: Settings, ledger: Ledger, inbox: mpsc::Sender<Message>) -> (Self, watch::Receiver<Snapshot>) {
+    pub(super) fn new(
+        settings: Settings,
+        ledger: Ledger,
+        inbox: mpsc::Sender<Message>,
+    ) -> (Self, watch::Receiver<Snapshot>) {
         let (snapshot, receiver) = watch::channel(Snapshot::default());
         let supervisor = Self {
             settings: Arc::new(settings),
@@ -180,7 +204,9 @@ impl Supervisor {
             && let Err(error) = self.save(Durable::Disk).await
         {
             self.ledger = before;
-            return Err(BackendError::new("local", "scale", ErrorKind::Transient, error.to_string()).because(error));
+            return Err(
+                BackendError::new("local", "scale", ErrorKind::Transient, error.to_string()).because(error)
+            );
         }
         self.carry_out(changes);
         self.start_due().await;
@@ -241,12 +267,21 @@ impl Supervisor {
         let mut endpoints = Vec::new();
         let mut replicas = Vec::new();
         for (&id, replica) in &self.ledger.replicas {
-            let (Some(runtime), Some(revision)) = (self.runtimes.get(&id), self.revision(&replica.hash)) else { continue };
+            let (Some(runtime), Some(revision)) = (self.runtimes.get(&id), self.revision(&replica.hash))
+            else {
+                continue;
+            };
             let state = state(runtime);
             let endpoint = endpoint_id(id, replica.starts);
             if runtime.listed && replica.process.is_some() {
-                let used = if state == ReplicaState::Ready { EndpointState::Ready } else { EndpointState::Leaving };
-                endpoints.push(EndpointDocument::new(endpoint.clone(), revision.clone(), replica.addr(), used));
+                let used =
+                    if state == ReplicaState::Ready { EndpointState::Ready } else { EndpointState::Leaving };
+                endpoints.push(EndpointDocument::new(
+                    endpoint.clone(),
+                    revision.clone(),
+                    replica.addr(),
+                    used,
+                ));
             }
             replicas.push(ReplicaStatus {
                 id,
@@ -263,7 +298,8 @@ impl Supervisor {
         }
         let generation = self.settings.writer.set_endpoints(endpoints);
         let wishes = self.ledger.groups.values();
-        let wishes = wishes.map(|g| GroupWish { revision: g.revision.clone(), replicas: g.replicas, token: g.token });
+        let wishes =
+            wishes.map(|g| GroupWish { revision: g.revision.clone(), replicas: g.replicas, token: g.token });
         let trouble = self.retry.as_ref().map(|(_, why)| why.clone());
         let snapshot = Snapshot { wishes: wishes.collect(), replicas, trouble };
         self.snapshot.send_if_modified(|shown| {
@@ -279,7 +315,8 @@ impl Supervisor {
     }
 
     pub(super) fn log(&self, id: u64, hash: &str) -> PathBuf {
-        let version = self.ledger.groups.get(hash).map(|group| group.revision.version.to_string()).unwrap_or_default();
+        let version =
+            self.ledger.groups.get(hash).map(|group| group.revision.version.to_string()).unwrap_or_default();
         self.settings.logs.join(format!("{version}-{hash}-r{id}.log"))
     }
 }

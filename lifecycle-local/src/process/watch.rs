@@ -84,7 +84,9 @@ impl Watch {
     }
 
     async fn probe(&self, probe: &Probe) -> Result<(), String> {
-        let call = Call::get(&probe.path, probe.timeout).map_err(|error| error.to_string())?.answer_limit(ANSWER_LIMIT);
+        let call = Call::get(&probe.path, probe.timeout)
+            .map_err(|error| error.to_string())?
+            .answer_limit(ANSWER_LIMIT);
         let answer = call.tcp(&LOOPBACK.to_string(), self.port).await;
         let answer = answer.map_err(|error| format!("GET {}: {error}", probe.path))?;
         if (200..400).contains(&answer.status.as_u16()) {

@@ -46,7 +46,10 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn sample(&self) {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).sample(self.started.elapsed(), &self.shared.counts);
+        self.history
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sample(self.started.elapsed(), &self.shared.counts);
     }
 
     /// Puts a table in effect. Its file is written after that: neither a slow disk nor a full one
@@ -86,7 +89,8 @@ impl Control {
     /// Writes the newest table to its file.
     pub(crate) fn keep_now(&self) -> bool {
         let document = self.to_keep.borrow().clone();
-        let problem = replace_json(&self.table_file, &document, Durable::Process).err().map(|error| error.to_string());
+        let problem =
+            replace_json(&self.table_file, &document, Durable::Process).err().map(|error| error.to_string());
         let kept = problem.is_none();
         *self.not_kept.lock().unwrap_or_else(PoisonError::into_inner) = problem;
         kept
@@ -113,13 +117,18 @@ impl Control {
 
     fn exposition(&self) -> String {
         let table = self.shared.table.load();
-        let in_flight: BTreeMap<String, u64> = table.endpoints.iter().map(|e| (e.id.clone(), e.in_flight())).collect();
+        let in_flight: BTreeMap<String, u64> =
+            table.endpoints.iter().map(|e| (e.id.clone(), e.in_flight())).collect();
         exposition(&self.shared.counts, &in_flight)
     }
 }
 
 /// Answers the requests of one connection. `writable` is for the control socket only.
-pub(crate) async fn serve(control: Arc<Control>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, writable: bool) {
+pub(crate) async fn serve(
+    control: Arc<Control>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    writable: bool,
+) {
     let service = service_fn(move |request| {
         let control = Arc::clone(&control);
         async move { Ok::<_, Infallible>(answer(&control, request, writable).await) }
@@ -144,14 +153,19 @@ async fn answer(control: &Control, request: Request<Incoming>, writable: bool) -
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "GET /route, /stats, /stats?window=MILLISECONDS, /metrics; PUT /route on the control socket\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "GET /route, /stats, /stats?window=MILLISECONDS, /metrics; PUT /route on the control socket\n",
+        ),
     }
 }
 
 async fn put_route(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let body = match Limited::new(request.into_body(), TABLE_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) => return text(StatusCode::BAD_REQUEST, format!("the table could not be read: {error}\n")),
+        Err(error) => {
+            return text(StatusCode::BAD_REQUEST, format!("the table could not be read: {error}\n"));
+        }
     };
     match serde_json::from_slice::<TableDocument>(&body) {
         Err(error) => text(StatusCode::BAD_REQUEST, format!("not a table: {error}\n")),

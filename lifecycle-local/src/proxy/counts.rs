@@ -139,7 +139,9 @@ impl Counts {
         if by_hash.len() >= REVISIONS {
             // whoever is in use has another owner: the table, or a request
             let unused = by_hash.iter().filter(|(_, counters)| Arc::strong_count(counters) == 1);
-            let oldest = unused.min_by_key(|(_, c)| c.revision.as_ref().map(|r| r.number)).map(|(hash, _)| Arc::clone(hash));
+            let oldest = unused
+                .min_by_key(|(_, c)| c.revision.as_ref().map(|r| r.number))
+                .map(|(hash, _)| Arc::clone(hash));
             if let Some(hash) = oldest {
                 by_hash.remove(&hash);
             }
@@ -182,7 +184,9 @@ mod tests {
     #[test]
     fn revisions_that_left_the_table_are_forgotten_beyond_a_limit() {
         let counts = Counts::new();
-        let revision = |n: u32| Revision::new(RevisionNumber(n), format!("{:04}", 9999 - n), parse_version("1.0.0").unwrap());
+        let revision = |n: u32| {
+            Revision::new(RevisionNumber(n), format!("{:04}", 9999 - n), parse_version("1.0.0").unwrap())
+        };
         let in_use = counts.of(&revision(0));
         for n in 1..200 {
             counts.of(&revision(n));

@@ -34,7 +34,11 @@ pub(crate) struct Shared {
 }
 
 /// Answers one request.
-pub(crate) async fn forward(shared: &Shared, client: IpAddr, mut request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn forward(
+    shared: &Shared,
+    client: IpAddr,
+    mut request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let mut record = Record::new(Arc::clone(&shared.counts.unrouted), Instant::now());
     if request.method() == Method::CONNECT {
         return own(record, StatusCode::METHOD_NOT_ALLOWED, "this proxy opens no tunnels to other hosts\n");
@@ -67,7 +71,11 @@ type Refusal = (StatusCode, &'static str);
 
 /// Sends a request to the replica whose turn it is; when it could not be sent at all, to another one
 /// of the same revision.
-async fn to_some_replica(shared: &Shared, record: &mut Record, mut outgoing: Outgoing) -> Result<Answer, Refusal> {
+async fn to_some_replica(
+    shared: &Shared,
+    record: &mut Record,
+    mut outgoing: Outgoing,
+) -> Result<Answer, Refusal> {
     let mut unreachable = false;
     for _ in 0..TABLES {
         let table = shared.table.load_full();
@@ -117,15 +125,20 @@ enum NotAnswered {
     Failed(Refusal),
 }
 
-async fn try_one(endpoint: &Arc<Endpoint>, outgoing: Outgoing, limits: &Limits) -> Result<Answer, NotAnswered> {
+async fn try_one(
+    endpoint: &Arc<Endpoint>,
+    outgoing: Outgoing,
+    limits: &Limits,
+) -> Result<Answer, NotAnswered> {
     let Some(in_flight) = endpoint.admit() else { return Err(NotAnswered::Leaving(Box::new(outgoing))) };
     match send(endpoint, outgoing, limits).await {
         Ok((response, connection)) => Ok(Answer { response, connection, in_flight }),
         Err(SendError::Unsent(outgoing)) => Err(NotAnswered::Unreachable(outgoing)),
         Err(SendError::Again(outgoing)) => Err(NotAnswered::Again(outgoing)),
-        Err(SendError::Lost) => {
-            Err(NotAnswered::Failed((StatusCode::BAD_GATEWAY, "the replica ended the connection without an answer\n")))
-        }
+        Err(SendError::Lost) => Err(NotAnswered::Failed((
+            StatusCode::BAD_GATEWAY,
+            "the replica ended the connection without an answer\n",
+        ))),
         Err(SendError::TimedOut) => {
             Err(NotAnswered::Failed((StatusCode::GATEWAY_TIMEOUT, "the replica did not answer in time\n")))
         }
@@ -155,7 +168,15 @@ fn respond(
     let connection = connection.filter(|_| !headers::closes(response.headers()));
     headers::remove_hop_by_hop(response.headers_mut());
     response.map(|incoming| {
-        ResponseBody::Upstream(Box::new(Upstream { incoming, record, in_flight, connection, sent, idle_connections, ended: false }))
+        ResponseBody::Upstream(Box::new(Upstream {
+            incoming,
+            record,
+            in_flight,
+            connection,
+            sent,
+            idle_connections,
+            ended: false,
+        }))
     })
 }
 
@@ -172,7 +193,8 @@ async fn tunnel(from_client: OnUpgrade, to_replica: OnUpgrade, in_flight: InFlig
 /// The proxy's own answer.
 fn own(mut record: Record, status: StatusCode, why: &'static str) -> Response<ResponseBody> {
     record.answered(status.as_u16());
-    let mut response = Response::new(ResponseBody::Own { text: Some(Bytes::from_static(why.as_bytes())), _record: record });
+    let mut response =
+        Response::new(ResponseBody::Own { text: Some(Bytes::from_static(why.as_bytes())), _record: record });
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

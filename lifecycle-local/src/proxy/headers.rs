@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request;
 use hyper::http::uri::{PathAndQuery, Uri};
@@ -32,7 +32,15 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE] {
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
         headers.remove(name);
     }
 }
@@ -49,7 +57,11 @@ pub(crate) fn closes(headers: &HeaderMap) -> bool {
 }
 
 fn connection_says(headers: &HeaderMap, word: &str) -> bool {
-    let mut said = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut said = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     said.any(|said| said.trim().eq_ignore_ascii_case(word))
 }
 
@@ -139,20 +151,30 @@ mod tests {
 
     #[test]
     fn the_client_is_appended_to_those_it_came_through() {
-        let head = forwarded(Request::get("/").header("x-forwarded-for", "1.1.1.1").header("x-forwarded-for", "2.2.2.2"));
+        let head = forwarded(
+            Request::get("/").header("x-forwarded-for", "1.1.1.1").header("x-forwarded-for", "2.2.2.2"),
+        );
         assert_eq!(head.headers["x-forwarded-for"], "1.1.1.1, 2.2.2.2, 10.1.2.3");
     }
 
     #[test]
     fn an_absolute_target_becomes_a_path_and_a_host() {
         let head = forwarded(Request::get("http://shop.example:81/a?b=c").header("host", "other"));
-        assert_eq!((head.uri.to_string().as_str(), head.headers["host"].to_str().unwrap()), ("/a?b=c", "shop.example:81"));
+        assert_eq!(
+            (head.uri.to_string().as_str(), head.headers["host"].to_str().unwrap()),
+            ("/a?b=c", "shop.example:81")
+        );
     }
 
     #[test]
     fn an_upgrade_is_wanted_when_connection_says_so() {
         let wanted = |connection: &str| {
-            let (head, ()) = Request::get("/").header("upgrade", "websocket").header("connection", connection).body(()).unwrap().into_parts();
+            let (head, ()) = Request::get("/")
+                .header("upgrade", "websocket")
+                .header("connection", connection)
+                .body(())
+                .unwrap()
+                .into_parts();
             wanted_upgrade(&head.headers).is_some()
         };
         assert!(wanted("keep-alive, Upgrade") && !wanted("keep-alive"));

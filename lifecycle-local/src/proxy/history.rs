@@ -56,7 +56,12 @@ impl History {
 
     /// What was counted in the trailing window and nothing older: the counts begin at the first
     /// sample inside it. Also says how long a part of the window that is.
-    pub(crate) fn window(&self, now: Duration, window: Duration, counts: &Counts) -> (Duration, BTreeMap<Arc<str>, Totals>) {
+    pub(crate) fn window(
+        &self,
+        now: Duration,
+        window: Duration,
+        counts: &Counts,
+    ) -> (Duration, BTreeMap<Arc<str>, Totals>) {
         let totals = counts.all().into_iter().map(|(hash, counters)| (hash, counters.totals()));
         let Some(start) = now.checked_sub(window).filter(|start| !start.is_zero()) else {
             // older than the proxy: all it ever counted
@@ -76,7 +81,8 @@ impl History {
 
     /// The earliest sample that is not before `start`, in the finest tier that reaches back so far.
     fn first_from(&self, start: Duration) -> Option<(Duration, &ByRevision)> {
-        let reach = |tier: &VecDeque<(Duration, Arc<ByRevision>)>| tier.front().map_or(Duration::MAX, |(at, _)| *at);
+        let reach =
+            |tier: &VecDeque<(Duration, Arc<ByRevision>)>| tier.front().map_or(Duration::MAX, |(at, _)| *at);
         let finest = self.tiers.iter().find(|tier| reach(tier) <= start);
         let tier = finest.or_else(|| self.tiers.iter().min_by_key(|tier| reach(tier)))?;
         let first = tier.partition_point(|(at, _)| *at < start);

@@ -45,7 +45,12 @@ pub struct RevisionStats {
 }
 
 impl Stats {
-    pub(crate) fn new(instance: &str, covers: std::time::Duration, by_hash: BTreeMap<Arc<str>, Totals>, counts: &Counts) -> Self {
+    pub(crate) fn new(
+        instance: &str,
+        covers: std::time::Duration,
+        by_hash: BTreeMap<Arc<str>, Totals>,
+        counts: &Counts,
+    ) -> Self {
         let revisions = counts.all().into_iter().filter_map(|(hash, counters)| {
             let revision = counters.revision.clone()?;
             let totals = by_hash.get(&hash)?.clone();
@@ -66,21 +71,48 @@ pub(crate) fn exposition(counts: &Counts, in_flight: &BTreeMap<String, u64>) -> 
     let all = counts.all();
     let mut out = String::with_capacity(4096);
     let none = (Arc::from(""), Arc::clone(&counts.unrouted));
-    section(&mut out, "lifecycle_requests_total", "counter", "Requests that have ended, by revision and status code.");
+    section(
+        &mut out,
+        "lifecycle_requests_total",
+        "counter",
+        "Requests that have ended, by revision and status code.",
+    );
     for (hash, counters) in all.iter().chain([&none]) {
         for (code, n) in counters.codes() {
             line(&mut out, "lifecycle_requests_total", hash, counters, &format!(",code=\"{code}\""), n);
         }
     }
-    section(&mut out, "lifecycle_requests_failed_total", "counter", "Of these, failed ones: 5xx, or cut off by the replica.");
+    section(
+        &mut out,
+        "lifecycle_requests_failed_total",
+        "counter",
+        "Of these, failed ones: 5xx, or cut off by the replica.",
+    );
     for (hash, counters) in &all {
         line(&mut out, "lifecycle_requests_failed_total", hash, counters, "", counters.totals().failed);
     }
-    section(&mut out, "lifecycle_replica_unreachable_total", "counter", "Attempts at a replica that could not be reached.");
+    section(
+        &mut out,
+        "lifecycle_replica_unreachable_total",
+        "counter",
+        "Attempts at a replica that could not be reached.",
+    );
     for (hash, counters) in &all {
-        line(&mut out, "lifecycle_replica_unreachable_total", hash, counters, "", counters.retried.load(Ordering::Relaxed));
+        line(
+            &mut out,
+            "lifecycle_replica_unreachable_total",
+            hash,
+            counters,
+            "",
+            counters.retried.load(Ordering::Relaxed),
+        );
     }
-    section(&mut out, "lifecycle_request_duration_seconds", "histogram", "From the head of the request to the end of the response.");
+    section(
+        &mut out,
+        "lifecycle_request_duration_seconds",
+        "histogram",
+        "From the head of the request to the end of the response.",
+    );
     for (hash, counters) in &all {
         histogram(&mut out, hash, counters);
     }
@@ -147,6 +179,7 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected}{text}");
         }
-        assert!(text.lines().all(|line| line.starts_with("# ") || line.rsplit_once(' ').is_some_and(|(_, v)| v.parse::<f64>().is_ok())));
+        assert!(text.lines().all(|line| line.starts_with("# ")
+            || line.rsplit_once(' ').is_some_and(|(_, v)| v.parse::<f64>().is_ok())));
     }
 }

@@ -104,7 +104,10 @@ pub async fn serve(config: ProxyConfig) -> Result<(), ProxyError> {
 ///
 /// # Errors
 /// When it cannot start, see [`ProxyError`].
-pub async fn serve_until(config: ProxyConfig, stop: impl Future<Output = ()> + Send) -> Result<(), ProxyError> {
+pub async fn serve_until(
+    config: ProxyConfig,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ProxyError> {
     create_private_dir(&config.dir)?;
     let _lock = DirLock::take(config.lock(), Duration::from_secs(1)).map_err(|error| match error {
         LockError::Held(holder) => ProxyError::InUse { dir: config.dir.clone(), holder },
@@ -114,7 +117,8 @@ pub async fn serve_until(config: ProxyConfig, stop: impl Future<Output = ()> + S
     let listener = listen(config.listen)?;
     let addr = listener.local_addr().map_err(|source| ProxyError::listen(config.listen, source))?;
     let metrics = config.metrics.map(listen).transpose()?;
-    let socket = listen_unix(&config.socket()).map_err(|source| ProxyError::listen(config.socket().display(), source))?;
+    let socket = listen_unix(&config.socket())
+        .map_err(|source| ProxyError::listen(config.socket().display(), source))?;
 
     let control = Arc::new(control(&config, addr));
     let (stopping, stopped) = watch::channel(false);
@@ -186,7 +190,12 @@ fn raise_file_limit() {
     }
 }
 
-async fn take_clients(shared: Arc<Shared>, listener: TcpListener, connections: Arc<Semaphore>, stopped: watch::Receiver<bool>) {
+async fn take_clients(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    connections: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+) {
     let mut builder = Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -211,7 +220,13 @@ async fn take_clients(shared: Arc<Shared>, listener: TcpListener, connections: A
     }
 }
 
-async fn serve_client(shared: Arc<Shared>, builder: &Builder, stream: TcpStream, client: IpAddr, mut stopped: watch::Receiver<bool>) {
+async fn serve_client(
+    shared: Arc<Shared>,
+    builder: &Builder,
+    stream: TcpStream,
+    client: IpAddr,
+    mut stopped: watch::Receiver<bool>,
+) {
     if stream.set_nodelay(true).is_err() {
         return;
     }

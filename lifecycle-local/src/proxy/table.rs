@@ -37,7 +37,8 @@ impl Table {
     /// The table of a document. Replicas that were in the table before keep their connections and
     /// their requests.
     pub(crate) fn new(document: TableDocument, before: Option<&Self>, counts: &Counts) -> Self {
-        let known = |id: &str| before.and_then(|table| table.endpoints.iter().find(|endpoint| endpoint.id == id));
+        let known =
+            |id: &str| before.and_then(|table| table.endpoints.iter().find(|endpoint| endpoint.id == id));
         let endpoints: Vec<Arc<Endpoint>> = document
             .endpoints
             .iter()
@@ -47,7 +48,13 @@ impl Table {
             })
             .collect();
         let states = document.endpoints.iter().map(|entry| entry.state);
-        let ready = || endpoints.iter().zip(states.clone()).filter(|(_, state)| *state == EndpointState::Ready).map(|(e, _)| e);
+        let ready = || {
+            endpoints
+                .iter()
+                .zip(states.clone())
+                .filter(|(_, state)| *state == EndpointState::Ready)
+                .map(|(e, _)| e)
+        };
         let arm = |revision: &Option<Revision>| match revision {
             Some(revision) => Arm::new(
                 counts.of(revision),
@@ -74,7 +81,11 @@ impl Table {
             Routing::Split { stable, weight: 0, .. } => stable,
             Routing::Split { canary, weight: 100.., .. } => canary,
             Routing::Split { stable, canary, weight } => {
-                if fastrand::u32(0..100) < *weight { canary } else { stable }
+                if fastrand::u32(0..100) < *weight {
+                    canary
+                } else {
+                    stable
+                }
             }
         }
     }
@@ -160,7 +171,8 @@ mod tests {
             let spread = spread(&table(split(weight), endpoints.clone()));
             let canary = spread.iter().find(|(id, _)| id == "c").map_or(0, |(_, n)| *n);
             // five standard deviations of a binomial
-            let slack = 5.0 * (10_000.0 * f64::from(weight) / 100.0 * (1.0 - f64::from(weight) / 100.0)).sqrt();
+            let slack =
+                5.0 * (10_000.0 * f64::from(weight) / 100.0 * (1.0 - f64::from(weight) / 100.0)).sqrt();
             assert!((f64::from(canary) - f64::from(weight) * 100.0).abs() < slack, "{weight}%: {spread:?}");
         }
     }
@@ -176,25 +188,37 @@ mod tests {
     #[test]
     fn balanced_gives_every_ready_replica_the_same() {
         use EndpointState::{Leaving, Ready};
-        let endpoints =
-            vec![endpoint("a", 1, Ready), endpoint("b", 2, Ready), endpoint("c", 2, Leaving), endpoint("d", 2, Ready), endpoint("e", 3, Ready)];
+        let endpoints = vec![
+            endpoint("a", 1, Ready),
+            endpoint("b", 2, Ready),
+            endpoint("c", 2, Leaving),
+            endpoint("d", 2, Ready),
+            endpoint("e", 3, Ready),
+        ];
         let expected = ["a", "b", "d", "e"].map(|id| (id.to_owned(), 2500));
         assert_eq!(spread(&table(None, endpoints)), expected);
     }
 
     #[test]
     fn a_revision_without_a_ready_replica_gets_no_other_revisions_replica() {
-        let endpoints = vec![endpoint("a", 1, EndpointState::Ready), endpoint("c", 2, EndpointState::Leaving)];
+        let endpoints =
+            vec![endpoint("a", 1, EndpointState::Ready), endpoint("c", 2, EndpointState::Leaving)];
         assert_eq!(spread(&table(split(100), endpoints)), [("none".to_owned(), 10_000)]);
     }
 
     #[test]
     fn a_replica_that_leaves_admits_nothing_and_keeps_what_it_has() {
         let counts = Counts::new();
-        let ready = TableDocument { endpoints: vec![endpoint("a", 1, EndpointState::Ready)], ..TableDocument::default() };
+        let ready = TableDocument {
+            endpoints: vec![endpoint("a", 1, EndpointState::Ready)],
+            ..TableDocument::default()
+        };
         let first = Table::new(ready, None, &counts);
         let held = first.endpoints[0].admit().unwrap();
-        let leaving = TableDocument { endpoints: vec![endpoint("a", 1, EndpointState::Leaving)], ..TableDocument::default() };
+        let leaving = TableDocument {
+            endpoints: vec![endpoint("a", 1, EndpointState::Leaving)],
+            ..TableDocument::default()
+        };
         let second = Table::new(leaving, Some(&first), &counts);
         second.settle(&first);
         assert!(first.endpoints[0].admit().is_none());

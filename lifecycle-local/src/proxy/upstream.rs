@@ -78,7 +78,11 @@ async fn send_untimed(
                 match (error.take_message(), spare) {
                     (Some(unsent), _) => outgoing.request = unsent,
                     (None, Some(spare)) if ended_without_answer(error.error()) => {
-                        return Err(SendError::Again(Box::new(Outgoing { request: spare, repeated: true, ..outgoing })));
+                        return Err(SendError::Again(Box::new(Outgoing {
+                            request: spare,
+                            repeated: true,
+                            ..outgoing
+                        })));
                     }
                     (None, _) => return Err(SendError::Lost),
                 }

@@ -27,15 +27,19 @@ impl Connection {
     pub(crate) async fn open(addr: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(addr).await.map_err(|error| format!("connect: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
         tokio::spawn(async move {
             let _ = connection.with_upgrades().await;
         });
         Ok(Self { sender })
     }
 
-    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<hyper::body::Incoming>, String> {
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<hyper::body::Incoming>, String> {
         self.sender.ready().await.map_err(|error| format!("closed: {error}"))?;
         self.sender.send_request(request).await.map_err(|error| format!("{error:?}"))
     }
@@ -49,7 +53,12 @@ impl Connection {
 }
 
 pub(crate) fn request(method: &str, path: &str, body: &'static str) -> Request<Full<Bytes>> {
-    Request::builder().method(method).uri(path).header("host", "shop.example").body(Full::new(Bytes::from(body))).unwrap()
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "shop.example")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap()
 }
 
 /// One request on a connection of its own.

@@ -28,7 +28,11 @@ pub(crate) struct Seen {
 
 impl Load {
     /// So many clients, each with a kept connection, each asking for these paths in turn.
-    pub(crate) fn start(addr: SocketAddr, clients: usize, paths: &'static [(&'static str, &'static str)]) -> Self {
+    pub(crate) fn start(
+        addr: SocketAddr,
+        clients: usize,
+        paths: &'static [(&'static str, &'static str)],
+    ) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut set = JoinSet::new();
         for _ in 0..clients {
@@ -68,7 +72,12 @@ impl Seen {
     }
 }
 
-async fn client(addr: SocketAddr, paths: &[(&'static str, &'static str)], stop: Arc<AtomicBool>, sent: Arc<AtomicU64>) -> Seen {
+async fn client(
+    addr: SocketAddr,
+    paths: &[(&'static str, &'static str)],
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+) -> Seen {
     let mut seen = Seen::default();
     let mut connection = None;
     for (method, path) in paths.iter().cycle() {
@@ -87,7 +96,10 @@ async fn client(addr: SocketAddr, paths: &[(&'static str, &'static str)], stop: 
             },
         };
         let call = open.call(request(method, path, if *method == "POST" { "posted" } else { "" }));
-        match tokio::time::timeout(Duration::from_secs(10), call).await.unwrap_or_else(|_| Err("no answer in 10 s".into())) {
+        match tokio::time::timeout(Duration::from_secs(10), call)
+            .await
+            .unwrap_or_else(|_| Err("no answer in 10 s".into()))
+        {
             Ok(answer) if answer.status == 200 => {
                 *seen.bodies.entry(answer.body).or_default() += 1;
                 connection = Some(open);

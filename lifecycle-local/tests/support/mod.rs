@@ -14,7 +14,9 @@ use lifecycle_core::backend::{Backends, GroupStatus, Route, RouteWish, ScaleWish
 use lifecycle_core::plan::Weight;
 use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
-use lifecycle_local::{Backoff, Local, LocalConfig, Probe, Probes, ProcessTemplate, ProxyCommand, kill_everything};
+use lifecycle_local::{
+    Backoff, Local, LocalConfig, Probe, Probes, ProcessTemplate, ProxyCommand, kill_everything,
+};
 
 /// The program of `fixture/`.
 pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_local-fixture");
@@ -37,7 +39,8 @@ impl Site {
     pub(crate) fn config(&self) -> LocalConfig {
         let proxy = ProxyCommand::new(FIXTURE, ["proxy"]);
         let (every, timeout) = (Duration::from_millis(50), Duration::from_millis(1000));
-        let probes = Probes::new(Probe::new("/ready", every, timeout, 2), Probe::new("/health", every, timeout, 3));
+        let probes =
+            Probes::new(Probe::new("/ready", every, timeout, 2), Probe::new("/health", every, timeout, 3));
         LocalConfig::new(self.dir(), "127.0.0.1:0".parse().unwrap(), proxy)
             .probes(probes)
             .grace(Duration::from_secs(5))
@@ -106,7 +109,12 @@ impl Target {
     }
 
     /// Waits until the group is like this.
-    pub(crate) async fn until(&self, revision: &Revision, what: &str, like: impl Fn(&GroupStatus) -> bool) -> GroupStatus {
+    pub(crate) async fn until(
+        &self,
+        revision: &Revision,
+        what: &str,
+        like: impl Fn(&GroupStatus) -> bool,
+    ) -> GroupStatus {
         eventually(what, async || {
             let group = self.group(revision).await;
             if like(&group) { Ok(group) } else { Err(format!("{group:?}")) }
@@ -131,7 +139,11 @@ impl Target {
         eventually("counted", async || {
             let stats = self.local.status().await.stats.ok_or("no stats")?;
             let totals = stats.revisions.get(&revision.hash).map(|it| it.totals.clone()).unwrap_or_default();
-            if totals.requests >= requests { Ok(totals) } else { Err(format!("{} requests", totals.requests)) }
+            if totals.requests >= requests {
+                Ok(totals)
+            } else {
+                Err(format!("{} requests", totals.requests))
+            }
         })
         .await
     }
@@ -142,7 +154,10 @@ pub(crate) fn revision(n: u32) -> Revision {
 }
 
 /// Waits for a condition with a deadline; `Err` says what is there instead.
-pub(crate) async fn eventually<T, E: std::fmt::Display>(what: &str, condition: impl AsyncFn() -> Result<T, E>) -> T {
+pub(crate) async fn eventually<T, E: std::fmt::Display>(
+    what: &str,
+    condition: impl AsyncFn() -> Result<T, E>,
+) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match condition().await {
@@ -164,15 +179,19 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Does a process with this pid run (and is no zombie)? It does while any of its threads does.
 pub(crate) fn runs(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
     fields.first().is_some_and(|state| !matches!(*state, "Z" | "X") || fields[17] != "1")
 }
 
 /// Pids of the processes that were started for this directory, the proxy left out.
 pub(crate) fn replica_processes(dir: &Path) -> Vec<u32> {
-    let ledger: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("processes.json")).unwrap()).unwrap();
+    let ledger: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("processes.json")).unwrap()).unwrap();
     let wanted = format!("{}={}-r", lifecycle_local::TOKEN_VARIABLE, ledger["name"].as_str().unwrap());
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let ours = |pid: &u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|pair| pair.starts_with(wanted.as_bytes())) && runs(*pid)

@@ -38,7 +38,8 @@ pub(super) struct Env {
 impl Env {
     pub(super) fn serving(n: u32, version: Version) -> Self {
         let revision = Revision::new(RevisionNumber(1), hash(1), version);
-        let group = Group { revision, token: Token::default(), created: n, ready: n, terminating: 0, quiet: 0 };
+        let group =
+            Group { revision, token: Token::default(), created: n, ready: n, terminating: 0, quiet: 0 };
         Self { groups: BTreeMap::from([(1, group)]), ..Self::default() }
     }
 
@@ -118,8 +119,11 @@ impl Env {
     }
 
     pub(super) fn pass_a_tick(&mut self) {
-        let quiet: Vec<(u8, bool)> =
-            self.groups.iter().map(|(&number, group)| (number, self.highest(&group.revision.hash).is_zero())).collect();
+        let quiet: Vec<(u8, bool)> = self
+            .groups
+            .iter()
+            .map(|(&number, group)| (number, self.highest(&group.revision.hash).is_zero()))
+            .collect();
         for (number, is_quiet) in quiet {
             if let Some(group) = self.groups.get_mut(&number) {
                 group.quiet = if is_quiet { (group.quiet + 1).min(6) } else { 0 };

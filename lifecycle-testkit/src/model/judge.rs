@@ -19,7 +19,13 @@ pub(super) fn saved(before: &Record, after: &Record, overruled: bool) -> Option<
 }
 
 /// What one action does, in a world in which the writes before it are on their way.
-pub(super) fn action(model: &RolloutModel, old: &State, after: &Record, env: &Env, action: &Action) -> Option<String> {
+pub(super) fn action(
+    model: &RolloutModel,
+    old: &State,
+    after: &Record,
+    env: &Env,
+    action: &Action,
+) -> Option<String> {
     let view = view(model, old, after, env);
     match action {
         Action::Scale(wish) => named("S1", s::s1_available_stay_above_the_floor(&view, wish))
@@ -43,7 +49,9 @@ fn view(model: &RolloutModel, old: &State, after: &Record, env: &Env) -> View {
     let mut view = View { now, record: Some(after.clone()), route: env.route.clone(), ..View::default() };
     for (status, group) in env.statuses().into_iter().zip(env.groups.values()) {
         let coming = env.writes.iter().filter_map(|write| match write {
-            Write::Scale(wish) if wish.revision.hash == status.revision.hash && wish.token >= status.token => {
+            Write::Scale(wish)
+                if wish.revision.hash == status.revision.hash && wish.token >= status.token =>
+            {
                 Some((wish.token, wish.replicas))
             }
             _ => None,
@@ -52,7 +60,10 @@ fn view(model: &RolloutModel, old: &State, after: &Record, env: &Env) -> View {
         let quiet = TICK.times(u64::from(group.quiet));
         let since = Timestamp::from_millis(now.as_millis() - quiet.get());
         let quiet_since = (quiet > Millis::ZERO).then_some(since);
-        view.groups.insert(Arc::clone(&status.revision.hash), GroupView { status: Some(status), wishes, quiet_since });
+        view.groups.insert(
+            Arc::clone(&status.revision.hash),
+            GroupView { status: Some(status), wishes, quiet_since },
+        );
     }
     view.routes = env
         .writes

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use lifecycle_core::analysis::AnalysisPlan;
 use lifecycle_core::backend::{Reading, Record, Signal};
 use lifecycle_core::machine::{
-    self, Action, Arm, Command, CommandKind, Desired, Measured, Observation, Phase, RouteSeen, State, Transition,
+    self, Action, Arm, Command, CommandKind, Desired, Measured, Observation, Phase, RouteSeen, State,
+    Transition,
 };
 use lifecycle_core::plan::{Amount, Hold, Mode, Plan, PlanBuilder, Retire, Size, Weight};
 use lifecycle_core::time::{Millis, Timestamp};
@@ -410,7 +411,8 @@ impl Model for RolloutModel {
             }
         }
         if self.plan.mode() == Mode::Exclusive && next.memory.is_active() && next.broken.is_none() {
-            let running = next.env.groups.values().filter(|group| group.created + group.terminating > 0).count();
+            let running =
+                next.env.groups.values().filter(|group| group.created + group.terminating > 0).count();
             next.broken = (running > 1).then(|| "S12: old and new run together".to_owned());
         }
         Some(next)
@@ -418,7 +420,9 @@ impl Model for RolloutModel {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("S1 to S12: no decision breaks a safety property", |_, s: &World| s.broken.is_none()),
+            Property::always("S1 to S12: no decision breaks a safety property", |_, s: &World| {
+                s.broken.is_none()
+            }),
             Property::always("S14: a state comes back from its text", |_, s: &World| {
                 serde_json::to_string(&s.stored)
                     .ok()
@@ -427,7 +431,10 @@ impl Model for RolloutModel {
             }),
             Property::always("L1: without further faults it comes to rest", Self::comes_to_rest),
             Property::sometimes("promoted", |_, s: &World| {
-                s.memory.stable.and_then(|number| s.memory.revision(number)).is_some_and(|r| *r.hash == *hash(2))
+                s.memory
+                    .stable
+                    .and_then(|number| s.memory.revision(number))
+                    .is_some_and(|r| *r.hash == *hash(2))
             }),
             Property::sometimes("went back", |_, s: &World| s.memory.phase == Phase::Degraded),
         ]

@@ -21,7 +21,8 @@ pub(crate) fn l1_the_desired_state_is_reached(view: &View, settled: bool) -> Fin
         return Some(format!("still {:?}", state.phase));
     }
     let stable = view.stable().map(|revision| revision.hash.clone());
-    let kept = state.kept.and_then(|kept| state.revision(kept.revision)).map(|revision| revision.hash.clone());
+    let kept =
+        state.kept.and_then(|kept| state.revision(kept.revision)).map(|revision| revision.hash.clone());
     for group in &view.world.groups {
         let hash = &group.revision.hash;
         if Some(hash) == stable.as_ref() {

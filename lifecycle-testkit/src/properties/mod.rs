@@ -13,7 +13,8 @@ pub(crate) use view::share as share_of;
 pub use monitor::{Monitor, Sometimes};
 
 use lifecycle_core::backend::{
-    Alert, BackendResult, GroupStatus, HealthQuery, HookCall, Reading, Record, Route, RouteStatus, RouteWish, ScaleWish,
+    Alert, BackendResult, GroupStatus, HealthQuery, HookCall, Reading, Record, Route, RouteStatus, RouteWish,
+    ScaleWish,
 };
 use lifecycle_core::driver::Target;
 use lifecycle_core::machine::Command;

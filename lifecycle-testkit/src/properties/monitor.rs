@@ -179,7 +179,8 @@ impl Monitor {
         };
         // (that stable has no data at a weight of 100 is as it should be)
         let canary = self.view.canary().map(|revision| &revision.hash);
-        let of_canary = queries.iter().zip(readings).filter(|(query, _)| Some(&query.revision.hash) == canary);
+        let of_canary =
+            queries.iter().zip(readings).filter(|(query, _)| Some(&query.revision.hash) == canary);
         let of_canary: Vec<_> = of_canary.map(|(_, reading)| reading).collect();
         self.with_data = !of_canary.is_empty() && !of_canary.iter().any(|reading| silent(reading));
         let dark = of_canary.into_iter().any(silent) && self.canary_has_traffic();
@@ -189,7 +190,9 @@ impl Monitor {
     fn canary_has_traffic(&self) -> bool {
         let Some(canary) = self.view.canary() else { return false };
         match &self.view.route {
-            Some(status) if self.view.is_routed() => !super::view::share(&status.route, &canary.hash).is_zero(),
+            Some(status) if self.view.is_routed() => {
+                !super::view::share(&status.route, &canary.hash).is_zero()
+            }
             _ => self.view.group(Some(canary)).is_some_and(|group| group.ready() > 0),
         }
     }
@@ -200,7 +203,8 @@ impl Monitor {
         let old = self.view.before.as_ref().map(|before| &before.state);
         let new_epoch = old.is_none_or(|old| old.epoch != state.epoch);
         let turned = state.phase == Phase::Aborting && old.is_some_and(|old| old.phase != Phase::Aborting);
-        let promoted = !new_epoch && old.is_some_and(|old| old.canary.is_some() && old.canary == state.stable);
+        let promoted =
+            !new_epoch && old.is_some_and(|old| old.canary.is_some() && old.canary == state.stable);
         let new_step = new_epoch || old.is_some_and(|old| old.progress.step != state.progress.step);
         let from = old.map(|old| index(old.phase));
 
@@ -229,7 +233,12 @@ impl Monitor {
             self.overruled = state.progress.rollback || self.commanded;
         }
         if turned {
-            self.back = Some(WayBack { effects: 0, replicas: state.replicas, whole: true, undisturbed: self.view.faults_over.is_some() });
+            self.back = Some(WayBack {
+                effects: 0,
+                replicas: state.replicas,
+                whole: true,
+                undisturbed: self.view.faults_over.is_some(),
+            });
         }
         if state.phase != Phase::Aborting {
             self.back = None;

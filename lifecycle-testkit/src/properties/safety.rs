@@ -28,8 +28,9 @@ pub(crate) fn s1_available_stay_above_the_floor(view: &View, wish: &ScaleWish) -
         view.groups.iter().map(one).sum()
     };
     let (before, after) = (sum(None), sum(Some(wish)));
-    (after < before && after < floor)
-        .then(|| format!("{} to {} leaves {after} available of {before}, floor {floor}", wish.revision, wish.replicas))
+    (after < before && after < floor).then(|| {
+        format!("{} to {} leaves {after} available of {before}, floor {floor}", wish.revision, wish.replicas)
+    })
 }
 
 /// S2: no create takes replicas above the plan's ceiling.
@@ -39,22 +40,23 @@ pub(crate) fn s2_creates_stay_below_the_ceiling(view: &View, wish: &ScaleWish) -
     if wish.replicas <= now {
         return None;
     }
-    let others: u32 =
-        view.groups.iter().filter(|(hash, _)| **hash != wish.revision.hash).map(|(_, group)| group.highest()).sum();
+    let others: u32 = view
+        .groups
+        .iter()
+        .filter(|(hash, _)| **hash != wish.revision.hash)
+        .map(|(_, group)| group.highest())
+        .sum();
     let total = others + wish.replicas;
     let ceiling = ceiling(view, plan, state);
-    (total > ceiling).then(|| format!("{} to {} makes {total}, ceiling {ceiling}", wish.revision, wish.replicas))
+    (total > ceiling)
+        .then(|| format!("{} to {} makes {total}, ceiling {ceiling}", wish.revision, wish.replicas))
 }
 
 fn ceiling(view: &View, plan: &Plan, state: &State) -> u32 {
     let n = state.replicas;
     let stable = view.stable().map(|revision| &revision.hash);
-    let older: u32 = view
-        .groups
-        .iter()
-        .filter(|(hash, _)| Some(*hash) != stable)
-        .map(|(_, group)| group.highest())
-        .sum();
+    let older: u32 =
+        view.groups.iter().filter(|(hash, _)| Some(*hash) != stable).map(|(_, group)| group.highest()).sum();
     match (plan.mode(), state.phase) {
         (Mode::Ratio, _) => n + plan.limits(n).surge,
         (Mode::Exclusive, _) => n,
@@ -94,13 +96,15 @@ pub(crate) fn s5_weight_follows_readiness(view: &View, wish: &RouteWish) -> Find
         let explicit = hold.size != Size::Share(hold.weight) && after < Weight::FULL;
         let need = if explicit { after.of(n).min(hold.size.of(n)) } else { after.of(n) }.max(1);
         let have = ready(Some(canary));
-        return (have < need).then(|| format!("weight {before} to {after} with {have} of {need} canary replicas ready"));
+        return (have < need)
+            .then(|| format!("weight {before} to {after} with {have} of {need} canary replicas ready"));
     }
     if after < before && state.stable.is_some() {
         let dynamic = plan.mode() == Mode::Routed { dynamic_stable: true };
         let need = if dynamic { after.rest().of(n) } else { n.div_ceil(2).max(1) };
         let have = ready(view.stable());
-        return (have < need).then(|| format!("weight {before} to {after} with {have} of {need} stable replicas ready"));
+        return (have < need)
+            .then(|| format!("weight {before} to {after} with {have} of {need} stable replicas ready"));
     }
     None
 }
@@ -135,19 +139,25 @@ pub(crate) fn s6_drained_before_it_shrinks(view: &View, wish: &ScaleWish) -> Fin
     let is_canary = view.canary().is_some_and(|canary| canary.hash == wish.revision.hash);
     let explicit = is_canary && hold.size != Size::Share(hold.weight) && weight < Weight::FULL;
     let need = if explicit { weight.of(n).min(hold.size.of(n)) } else { weight.of(n) }.max(1);
-    (wish.replicas < need)
-        .then(|| format!("{} to {} cannot carry its weight of {weight} ({need})", wish.revision, wish.replicas))
+    (wish.replicas < need).then(|| {
+        format!("{} to {} cannot carry its weight of {weight} ({need})", wish.revision, wish.replicas)
+    })
 }
 
 /// S7: epochs and tokens grow, revision numbers are never reused.
 pub(crate) fn s7_numbers_only_grow(view: &View) -> Finding {
     let (before, after) = (&view.before.as_ref()?.state, view.state()?);
-    if after.epoch < before.epoch || after.token < before.token || after.next_revision < before.next_revision {
-        return Some(format!("epoch {} to {}, token {} to {}", before.epoch, after.epoch, before.token, after.token));
+    if after.epoch < before.epoch || after.token < before.token || after.next_revision < before.next_revision
+    {
+        return Some(format!(
+            "epoch {} to {}, token {} to {}",
+            before.epoch, after.epoch, before.token, after.token
+        ));
     }
     before.revisions.iter().find_map(|known| {
         let now = after.revision(known.revision.number)?;
-        (now.hash != known.revision.hash).then(|| format!("{} is {} and was {}", now.number, now.hash, known.revision.hash))
+        (now.hash != known.revision.hash)
+            .then(|| format!("{} is {} and was {}", now.number, now.hash, known.revision.hash))
     })
 }
 
@@ -163,8 +173,12 @@ pub(crate) fn s8_weight_keeps_its_step(view: &View, wish: &RouteWish) -> Finding
         Phase::Progressing if after > state.hold(plan).weight => {
             Some(format!("weight {after} in a step of {}", state.hold(plan).weight))
         }
-        Phase::Progressing | Phase::Promoting if after < before => Some(format!("weight falls from {before} to {after}")),
-        Phase::Aborting if after > before => Some(format!("weight grows from {before} to {after} on the way back")),
+        Phase::Progressing | Phase::Promoting if after < before => {
+            Some(format!("weight falls from {before} to {after}"))
+        }
+        Phase::Aborting if after > before => {
+            Some(format!("weight grows from {before} to {after} on the way back"))
+        }
         _ => None,
     }
 }
@@ -177,7 +191,8 @@ pub(crate) fn s9_failed_is_sticky(view: &View) -> Finding {
     if went_back && forward {
         return Some("goes forward again in the epoch in which it went back".to_owned());
     }
-    (went_back && after.stable.is_some() && after.stable == before.canary).then(|| "promoted after it failed".to_owned())
+    (went_back && after.stable.is_some() && after.stable == before.canary)
+        .then(|| "promoted after it failed".to_owned())
 }
 
 /// S9: no data is never a pass: a step with checks and traffic ends by a measurement with data, or by a
@@ -198,7 +213,9 @@ pub(crate) fn s9_no_data_is_never_a_pass(view: &View, with_data: bool, overruled
 fn leaves_a_step(old: &State, new: &State) -> bool {
     old.phase == Phase::Progressing
         && old.epoch == new.epoch
-        && (new.phase == Phase::Promoting || new.progress.step > old.progress.step || new.stable == old.canary)
+        && (new.phase == Phase::Promoting
+            || new.progress.step > old.progress.step
+            || new.stable == old.canary)
 }
 
 /// S10: the rollback target is kept until promotion; the only ready revision is never deleted.
@@ -219,7 +236,9 @@ pub(crate) fn s10_the_way_back_stays(view: &View, wish: &ScaleWish) -> Finding {
     if wish.replicas == 0 && group.surely_ready() > 0 && alone && !allowed {
         return Some(format!("the only ready revision {} is deleted", wish.revision));
     }
-    let kept = state.kept.filter(|kept| state.revision(kept.revision).is_some_and(|r| r.hash == wish.revision.hash))?;
+    let kept = state
+        .kept
+        .filter(|kept| state.revision(kept.revision).is_some_and(|r| r.hash == wish.revision.hash))?;
     let quiet = view.quiet_for(&wish.revision.hash);
     (wish.replicas < group.lowest() && quiet < kept.after)
         .then(|| format!("{} shrinks after {quiet}, it is kept for {}", wish.revision, kept.after))
@@ -238,7 +257,8 @@ pub(crate) fn s11_blue_green_switches_once(view: &View, wish: &RouteWish) -> Fin
     }
     let rises = after == Weight::FULL && asked_share(view, &canary.hash) == Some(Weight::ZERO);
     let ready = view.group(Some(canary)).map_or(0, super::view::GroupView::surely_ready);
-    (rises && ready < state.replicas).then(|| format!("switched with {ready} of {} green replicas ready", state.replicas))
+    (rises && ready < state.replicas)
+        .then(|| format!("switched with {ready} of {} green replicas ready", state.replicas))
 }
 
 /// S12: recreate never runs old and new together.

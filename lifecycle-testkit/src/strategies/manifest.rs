@@ -70,8 +70,10 @@ fn own(strategy: &'static str) -> BoxedStrategy<Value> {
         "canary" => (vec((1u32..=100, 10u64..=120), 1..=3), limits(), any::<bool>(), 0u64..=60)
             .prop_map(|(mut steps, (surge, unavailable), dynamic, delay)| {
                 steps.sort_unstable();
-                let steps: Vec<Value> =
-                    steps.iter().map(|(weight, bake)| json!({"setWeight": weight, "bake": seconds(*bake)})).collect();
+                let steps: Vec<Value> = steps
+                    .iter()
+                    .map(|(weight, bake)| json!({"setWeight": weight, "bake": seconds(*bake)}))
+                    .collect();
                 json!({
                     "steps": steps,
                     "maxSurge": surge,
@@ -97,7 +99,8 @@ fn own(strategy: &'static str) -> BoxedStrategy<Value> {
 
 /// maxSurge and maxUnavailable, not both zero.
 fn limits() -> impl Strategy<Value = (Value, Value)> {
-    let amount = || prop_oneof![(0u32..=4).prop_map(|n| json!(n)), (0u32..=100).prop_map(|p| json!(format!("{p}%")))];
+    let amount =
+        || prop_oneof![(0u32..=4).prop_map(|n| json!(n)), (0u32..=100).prop_map(|p| json!(format!("{p}%")))];
     (amount(), amount()).prop_filter("both are zero", |(surge, unavailable)| {
         let zero = |value: &Value| *value == json!(0) || *value == json!("0%");
         !(zero(surge) && zero(unavailable))

@@ -16,7 +16,8 @@ pub fn group_statuses() -> impl Strategy<Value = GroupStatus> {
     (4u64..=6, 0u64..40, 0u32..12, 0u32..12, 0u32..12, 0u32..4, 0u32..5).prop_map(
         |(minor, token, desired, created, ready, terminating, attempts)| {
             let number = RevisionNumber(u32::try_from(minor - 3).unwrap_or(1));
-            let mut status = GroupStatus::empty(Revision::new(number, version(minor).to_string(), version(minor)));
+            let mut status =
+                GroupStatus::empty(Revision::new(number, version(minor).to_string(), version(minor)));
             status.token = Token(token);
             (status.desired, status.created) = (desired, created);
             (status.ready, status.available) = (ready, ready);

@@ -58,8 +58,9 @@ fn profile() -> impl Strategy<Value = Profile> {
         1 => Just(Readiness::Never),
         1 => (10u64..=60).prop_map(|s| Readiness::Flapping(Millis::from_secs(s))),
     ];
-    (error_rate, p95, ready)
-        .prop_map(|(errors, p95, ready)| Profile::default().error_rate(errors).latency(Millis(80), Millis(p95)).ready(ready))
+    (error_rate, p95, ready).prop_map(|(errors, p95, ready)| {
+        Profile::default().error_rate(errors).latency(Millis(80), Millis(p95)).ready(ready)
+    })
 }
 
 fn said() -> impl Strategy<Value = What> {

@@ -10,7 +10,10 @@ pub(crate) fn check(strategy: &str, n: u32, faults: u8, commands: u8) {
     let start = std::time::Instant::now();
     let checker = model.checker().threads(2).spawn_bfs().join();
     let states = checker.unique_state_count();
-    println!("{strategy} N={n} faults={faults} commands={commands}: {states} states in {:.1?}", start.elapsed());
+    println!(
+        "{strategy} N={n} faults={faults} commands={commands}: {states} states in {:.1?}",
+        start.elapsed()
+    );
     assert!(states > 100, "the model hardly moves");
     for (name, path) in checker.discoveries() {
         let expectation = checker.model().property(name).expectation.clone();
@@ -26,6 +29,10 @@ pub(crate) fn check(strategy: &str, n: u32, faults: u8, commands: u8) {
     }
     for property in checker.model().properties() {
         let seen = checker.discovery(property.name).is_some();
-        assert!(property.expectation != Expectation::Sometimes || seen, "{} was never reached", property.name);
+        assert!(
+            property.expectation != Expectation::Sometimes || seen,
+            "{} was never reached",
+            property.name
+        );
     }
 }

@@ -42,7 +42,12 @@ impl RolloutStore for MemoryStore {
         let mut held = self.held();
         let current = held.as_ref().map(|(_, n)| *n);
         if current.map(|n| n.to_string()) != expected.as_ref().map(|version| version.0.clone()) {
-            return Err(BackendError::new("memory", "save", ErrorKind::Conflict, "the state was changed by somebody else"));
+            return Err(BackendError::new(
+                "memory",
+                "save",
+                ErrorKind::Conflict,
+                "the state was changed by somebody else",
+            ));
         }
         let n = current.unwrap_or(0) + 1;
         *held = Some((record.clone(), n));

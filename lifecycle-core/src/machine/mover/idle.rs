@@ -47,7 +47,8 @@ fn balanced(turn: &mut Turn<'_>, n: u32) {
         }
         return repeat(turn);
     };
-    let alone = super::others(turn).iter().all(|&number| turn.group(number).is_none_or(|group| group.most() == 0));
+    let alone =
+        super::others(turn).iter().all(|&number| turn.group(number).is_none_or(|group| group.most() == 0));
     if turn.plan.mode == Mode::Exclusive || alone {
         let wish = turn.group_mut(stable).wish;
         if wish < n {

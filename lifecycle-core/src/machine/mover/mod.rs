@@ -103,7 +103,8 @@ fn ask_way(turn: &mut Turn<'_>, way: Way) -> bool {
         return way == Way::Balanced;
     }
     let route = &mut turn.state.route;
-    let drifted = route.pending.is_empty() && route.acknowledged.is_some() && route.acknowledged != route.wish;
+    let drifted =
+        route.pending.is_empty() && route.acknowledged.is_some() && route.acknowledged != route.wish;
     let is_new = route.wish != Some(way) || drifted;
     if !is_new && (route.is_surely(way) || route.sent < RESEND) {
         let sure = route.is_surely(way);

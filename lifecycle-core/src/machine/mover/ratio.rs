@@ -65,12 +65,14 @@ fn grow(turn: &mut Turn<'_>, goal: Goal) {
     let set = |number: Option<_>| {
         number.and_then(|number| turn.group(number)).map(|group| Set { desired: group.most(), available: 0 })
     };
-    let older: u32 = others(turn).iter().filter_map(|&number| turn.group(number)).map(super::Group::most).sum();
+    let older: u32 =
+        others(turn).iter().filter_map(|&number| turn.group(number)).map(super::Group::most).sum();
     let older = (older > 0).then_some(Set { desired: older, available: 0 });
     let (stable, canary) = (turn.state.stable, turn.state.canary);
     let sets = Sets { stable: set(stable), canary: set(canary), older };
     let sizes = replicas::grow(n, surge, Sizes { stable: goal.stable, canary: goal.canary }, sets);
-    for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)] {
+    for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)]
+    {
         let wish = revision.and_then(|number| turn.group(number)).map_or(0, |group| group.wish);
         if let (Some(revision), true) = (revision, size.min(target) > wish) {
             ask(turn, revision, size.min(target));
@@ -81,7 +83,9 @@ fn grow(turn: &mut Turn<'_>, goal: Goal) {
 /// Only what no wish, however late, can still take away counts as there.
 fn take_away(turn: &mut Turn<'_>, goal: Goal) {
     if turn.state.stable.is_none() {
-        if let Some(canary) = turn.state.canary.filter(|&number| turn.group(number).is_some_and(|g| g.wish > goal.canary)) {
+        if let Some(canary) =
+            turn.state.canary.filter(|&number| turn.group(number).is_some_and(|g| g.wish > goal.canary))
+        {
             shrink(turn, canary, goal.canary);
         }
         return;
@@ -96,7 +100,8 @@ fn take_away(turn: &mut Turn<'_>, goal: Goal) {
     let sets = Sets { stable: set(stable), canary: set(canary), older: None };
     let target = Sizes { stable: goal.stable, canary: goal.canary };
     let sizes = replicas::shrink(n, turn.plan.limits(n), target, sets);
-    for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)] {
+    for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)]
+    {
         let Some(revision) = revision else { continue };
         let wish = turn.group(revision).map_or(0, |group| group.wish);
         if size.max(target) < wish {

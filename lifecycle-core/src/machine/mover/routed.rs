@@ -90,7 +90,9 @@ fn carriers(turn: &Turn<'_>, weight: Weight) -> u32 {
 fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
     let (stable, canary) = (turn.state.stable, turn.state.canary);
     let asked = asked_weight(turn);
-    let ready = |number: Option<RevisionNumber>| number.and_then(|number| turn.group(number)).map_or(0, Group::surely_ready);
+    let ready = |number: Option<RevisionNumber>| {
+        number.and_then(|number| turn.group(number)).map_or(0, Group::surely_ready)
+    };
     let (canary_ready, stable_ready) = (ready(canary), ready(stable));
     let n = turn.n();
     let to = if goal.weight > asked {
@@ -128,7 +130,8 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
 /// A rise that was asked for, has not come about, and that the canary cannot carry any more: it is not
 /// asked for again. (It was ready when the wish was made; then the driver was away.)
 fn is_too_late_to_rise(turn: &Turn<'_>, asked: Weight, canary_ready: u32) -> bool {
-    let reached = turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
+    let reached =
+        turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
     turn.state.phase != Phase::Aborting && asked > reached && canary_ready < carriers(turn, asked)
 }
 
@@ -199,7 +202,8 @@ fn is_reached(turn: &Turn<'_>, goal: Goal) -> bool {
     let (stable, canary) = (turn.state.stable, turn.state.canary);
     let group = |number: Option<RevisionNumber>| number.and_then(|number| turn.group(number));
     let weight = asked_weight(turn);
-    let routed = weight == goal.weight && turn.state.route.wish.is_some_and(|wish| turn.state.route.is_surely(wish));
+    let routed =
+        weight == goal.weight && turn.state.route.wish.is_some_and(|wish| turn.state.route.is_surely(wish));
     let canary_there = if goal.canary == 0 {
         is_there(turn, canary, 0) || none_left(turn, canary.as_slice())
     } else {

@@ -20,7 +20,11 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     if waited >= turn.plan.progress_deadline {
         turn.state.progress.stalled = Millis::ZERO;
         turn.tell(EventKind::Stuck { phase: "the way back".into(), waited });
-        turn.alert(AlertKind::Stuck, Severity::Critical, format!("the way back has made no progress for {waited}"));
+        turn.alert(
+            AlertKind::Stuck,
+            Severity::Critical,
+            format!("the way back has made no progress for {waited}"),
+        );
         if mover::is_canary_gone(turn) {
             // all that is left is that stable is not whole, which is no reason to refuse a newer spec
             end(turn);
@@ -49,7 +53,11 @@ fn end(turn: &mut Turn<'_>) {
     let stable = turn.state.stable.and_then(|number| turn.revision(number));
     turn.tell(EventKind::WentBack { reason: reason.clone(), stable });
     let state = &mut turn.state;
-    state.phase = if reason == BackReason::StableRequested && state.next.is_none() { Phase::Healthy } else { Phase::Degraded };
+    state.phase = if reason == BackReason::StableRequested && state.next.is_none() {
+        Phase::Healthy
+    } else {
+        Phase::Degraded
+    };
     state.canary = None;
     state.back = None;
     state.progress = Progress::default();

@@ -19,7 +19,9 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
 }
 
 fn wrap_up(turn: &mut Turn<'_>) {
-    if turn.state.progress.wrapping_up && !matches!(hooks::at(turn, &[HookPoint::PostDeploy]), HookState::Running) {
+    if turn.state.progress.wrapping_up
+        && !matches!(hooks::at(turn, &[HookPoint::PostDeploy]), HookState::Running)
+    {
         // there is no way back from here: a hook that failed was told, and that is all
         turn.state.progress = Progress::default();
         turn.wake_in(Millis::ZERO);

@@ -26,7 +26,8 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
 
 /// All traffic back to stable. Nothing pauses the way back.
 pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next>) {
-    let weight = turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
+    let weight =
+        turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
     let failed = matches!(
         reason,
         BackReason::CheckFailed(_)
@@ -37,9 +38,14 @@ pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next
     turn.tell(EventKind::GoingBack { reason: reason.clone(), weight });
     if failed {
         let severity = if turn.plan.page_on_rollback { Severity::Critical } else { Severity::Warning };
-        let version = turn.state.canary.and_then(|number| turn.revision(number)).map(|r| r.version.to_string());
-        let message =
-            format!("deployment_rolled_back: {} ({}): {}", version.unwrap_or_default(), turn.plan.strategy, reason.message());
+        let version =
+            turn.state.canary.and_then(|number| turn.revision(number)).map(|r| r.version.to_string());
+        let message = format!(
+            "deployment_rolled_back: {} ({}): {}",
+            version.unwrap_or_default(),
+            turn.plan.strategy,
+            reason.message()
+        );
         turn.alert(AlertKind::RolledBack, severity, message);
     }
     let state = &mut turn.state;
@@ -61,7 +67,9 @@ pub(super) fn set_aside(turn: &mut Turn<'_>, reason: BackReason) {
     state.canary = None;
     state.next = Some(Next::Spec);
     state.hook = None;
-    if state.paused.is_some_and(|cause| !matches!(cause, super::event::PauseCause::Command | super::event::PauseCause::Spec)) {
+    if state.paused.is_some_and(|cause| {
+        !matches!(cause, super::event::PauseCause::Command | super::event::PauseCause::Spec)
+    }) {
         // it waited for a verdict on a revision that nobody asks for any more
         state.paused = None;
     }

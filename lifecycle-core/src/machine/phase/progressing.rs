@@ -51,7 +51,8 @@ const ATTEMPTS_WITHOUT_SERVICE: u32 = 3;
 fn too_often_unready(turn: &Turn<'_>) -> Option<u32> {
     let canary = turn.state.canary?;
     let seen = turn.group(canary)?.seen;
-    let refuses = seen.ready == 0 && !turn.state.route.acknowledged_weight(canary).is_zero() && turn.is_routed();
+    let refuses =
+        seen.ready == 0 && !turn.state.route.acknowledged_weight(canary).is_zero() && turn.is_routed();
     let limit = match turn.plan.readiness_attempts {
         None if refuses && turn.state.stable.is_some() => ATTEMPTS_WITHOUT_SERVICE,
         limit => limit?,
@@ -99,7 +100,12 @@ fn enter(turn: &mut Turn<'_>) -> bool {
             turn.state.progress.entered = true;
             let (hold, n) = (turn.hold(), turn.n());
             let (step, steps) = (turn.state.progress.step + 1, turn.steps());
-            turn.tell(EventKind::StepStarted { step, steps, weight: hold.weight, replicas: canary_size(turn, hold, n) });
+            turn.tell(EventKind::StepStarted {
+                step,
+                steps,
+                weight: hold.weight,
+                replicas: canary_size(turn, hold, n),
+            });
             true
         }
     }
@@ -131,7 +137,12 @@ fn waiting_goal(turn: &Turn<'_>) -> Goal {
     let n = turn.n();
     match turn.hold_before() {
         Some(before) => step_goal(turn, before, n),
-        None => Goal { stable: if turn.state.stable.is_some() { n } else { 0 }, canary: 0, weight: Weight::ZERO, back: false },
+        None => Goal {
+            stable: if turn.state.stable.is_some() { n } else { 0 },
+            canary: 0,
+            weight: Weight::ZERO,
+            back: false,
+        },
     }
 }
 

@@ -68,7 +68,10 @@ fn promote(turn: &mut Turn<'_>) {
 fn keep(turn: &mut Turn<'_>) {
     let retire = turn.plan.retire;
     let Some(old) = turn.state.stable else { return };
-    if retire.after.max(retire.keep).is_zero() || turn.plan.mode == Mode::Ratio || turn.plan.mode == Mode::Exclusive {
+    if retire.after.max(retire.keep).is_zero()
+        || turn.plan.mode == Mode::Ratio
+        || turn.plan.mode == Mode::Exclusive
+    {
         return;
     }
     if !retire.from_switch {

@@ -18,7 +18,9 @@ fn recreate() -> World {
 
 fn sizes(world: &World) -> Vec<(String, u32)> {
     let scale = |action: &Action| match action {
-        Action::Scale(ScaleWish { revision, replicas, .. }) => Some((revision.version.to_string(), *replicas)),
+        Action::Scale(ScaleWish { revision, replicas, .. }) => {
+            Some((revision.version.to_string(), *replicas))
+        }
         _ => None,
     };
     world.actions.iter().filter_map(scale).collect()

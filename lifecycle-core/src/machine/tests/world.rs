@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::analysis::AnalysisPlan;
 use crate::backend::{EffectKey, GroupStatus, HookOutcome, Reading, Route, RouteStatus, ScaleWish, Signal};
 use crate::machine::{
-    self, Action, Arm, Command, CommandKind, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
+    self, Action, Arm, Command, CommandKind, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen,
+    State,
 };
 use crate::plan::Plan;
 use crate::time::{Millis, Timestamp};
@@ -90,7 +91,9 @@ impl World {
         let queries = machine::queries(&self.plan, &self.state, self.now);
         let health = queries
             .iter()
-            .map(|(arm, query)| Measured::new(query.signal.clone(), *arm, Ok(self.reading(*arm, &query.signal))))
+            .map(|(arm, query)| {
+                Measured::new(query.signal.clone(), *arm, Ok(self.reading(*arm, &query.signal)))
+            })
             .collect();
         let observation = Observation {
             desired: Some(self.desired.clone()),
@@ -192,7 +195,8 @@ impl World {
     pub(super) fn weight(&self, version: &str) -> u32 {
         match &self.route {
             Some(Some(RouteStatus { route: Route::Split { stable, canary, weight }, .. })) => {
-                let is = |r: &Option<crate::version::Revision>| r.as_ref().is_some_and(|r| *r.hash == *version);
+                let is =
+                    |r: &Option<crate::version::Revision>| r.as_ref().is_some_and(|r| *r.hash == *version);
                 if is(canary) {
                     weight.get()
                 } else if is(stable) {
@@ -207,5 +211,8 @@ impl World {
 }
 
 pub(super) fn analysis(checks: &[&str]) -> AnalysisPlan {
-    AnalysisPlan { checks: checks.iter().map(|check| check.parse().unwrap()).collect(), ..AnalysisPlan::default() }
+    AnalysisPlan {
+        checks: checks.iter().map(|check| check.parse().unwrap()).collect(),
+        ..AnalysisPlan::default()
+    }
 }
