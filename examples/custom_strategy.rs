@@ -27,8 +27,9 @@ impl Strategy for RegionByRegion {
         let mut share = 0;
         for (at, (region, percent)) in self.regions.iter().enumerate() {
             share += percent;
-            let weight = Weight::new(share)
-                .ok_or_else(|| PlanError::new(*region, format!("{share}% of the traffic is more than there is")))?;
+            let weight = Weight::new(share).ok_or_else(|| {
+                PlanError::new(*region, format!("{share}% of the traffic is more than there is"))
+            })?;
             plan = plan.step(Hold::new(weight, self.bake).approval(at == 0));
         }
         plan.retire(Retire::after_promotion(Millis::from_secs(30))).build()

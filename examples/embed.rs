@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
-    BackendResult, Backends, GroupStatus, HealthQuery, HealthSource, Reading, ScaleWish, Workload, store::MemoryStore,
+    BackendResult, Backends, GroupStatus, HealthQuery, HealthSource, Reading, ScaleWish, Workload,
+    store::MemoryStore,
 };
 use lifecycle_core::driver::Driver;
 use lifecycle_core::report::outcome;
@@ -107,7 +108,9 @@ async fn roll_out(backends: &Backends, version: &str) -> Result<String, Box<dyn 
             // nothing is left to do
             (None, Some(state)) => return Ok(outcome(state).0.to_owned()),
             // a pool has no watch to tell of ready workers, so look again soon
-            (Some(wake), _) => tokio::time::sleep(Duration::from(wake.since(now)).min(Duration::from_millis(50))).await,
+            (Some(wake), _) => {
+                tokio::time::sleep(Duration::from(wake.since(now)).min(Duration::from_millis(50))).await
+            }
             (None, None) => return Err("no state".into()),
         }
     }
@@ -115,7 +118,8 @@ async fn roll_out(backends: &Backends, version: &str) -> Result<String, Box<dyn 
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let backends = Backends::new(Arc::new(Pool::default()), Arc::new(MemoryStore::new())).health(Arc::new(Jobs));
+    let backends =
+        Backends::new(Arc::new(Pool::default()), Arc::new(MemoryStore::new())).health(Arc::new(Jobs));
     for (version, expected) in [("1.0.0", "promoted"), ("1.1.0", "promoted"), ("1.2.0", "rolledBack")] {
         let ended = roll_out(&backends, version).await?;
         println!("{version}: {ended}\n");

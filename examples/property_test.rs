@@ -10,7 +10,11 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut runner = TestRunner::new(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let worlds = (manifests_of("canary"), scenarios(FaultKinds::All), any::<u64>());
     runner.run(&worlds, |(manifest, mut scenario, seed)| {
         prop_assume!(manifest.spec.analysis().checks.as_ref().is_none_or(|checks| !checks.is_empty()));

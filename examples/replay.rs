@@ -40,9 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{apiVersion: enis.andaon.com/v1, kind: AgentDeployment, metadata: {name: api},
           spec: {version: 1.5.0, strategy: canary, replicas: 10}}",
     )?;
-    let scenario = Scenario::from_yaml(
-        "{initial: {version: 1.4.0, replicas: 10}, versions: {1.5.0: {errorRate: 3%}}}",
-    )?;
+    let scenario =
+        Scenario::from_yaml("{initial: {version: 1.4.0, replicas: 10}, versions: {1.5.0: {errorRate: 3%}}}")?;
     let mut recorder = Recorder::default();
     let mut simulation = Simulation::new(&manifest.spec, &scenario, 1)?;
     let outcome = simulation.run_with(&mut recorder);
@@ -57,6 +56,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state = again.state;
     }
     let decisions: usize = recorded.iter().map(|recorded| recorded.events.len()).sum();
-    println!("{} steps, {decisions} decisions, the same again: {} ({})", recorded.len(), outcome.outcome, outcome.reason);
+    println!(
+        "{} steps, {decisions} decisions, the same again: {} ({})",
+        recorded.len(),
+        outcome.outcome,
+        outcome.reason
+    );
     Ok(())
 }

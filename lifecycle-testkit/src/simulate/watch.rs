@@ -82,7 +82,8 @@ impl Watch for Lines<'_> {
                 ("FaultInjected", "clock-jump", format!("the driver's clock jumps by {ms} ms"))
             }
             What::Set(version, profile) => {
-                let share = profile.error_rate * 100.0;
+                // (rounded: 0.07 * 100 is not quite 7)
+                let share = (profile.error_rate * 1e6).round() / 1e4;
                 let (p50, p95) = (profile.latency_p50, profile.latency_p95);
                 let message =
                     format!("{version} fails {share}% of its requests from now on, p50 {p50}, p95 {p95}");
