@@ -121,6 +121,7 @@ impl Local {
             writer: Arc::clone(&writer),
             lock,
         };
+        tracing::info!(name = %config.name, dir = %paths.dir.display(), listen = %effective.listen, "supervising");
         let opened = process::open(settings, ledger, &effective).await;
         let background = Arc::new(Background::new());
         background.run(opened.supervisor.run(opened.messages));

@@ -1,46 +1,39 @@
 //! A supervisor that is killed at any moment is taken over from.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by panicking")]
 
 mod support;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lifecycle_local::{Local, LocalError, TOKEN_VARIABLE};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::load::Load;
-use support::{FIXTURE, Site, eventually, replica_processes, runs, soon};
+use support::{FIXTURE, Killed, Site, eventually, replica_processes, runs, soon};
 
 /// A supervisor in a process of its own, killed whatever becomes of the test.
-struct Supervisor(Child);
+struct Supervisor(Killed);
 
 impl Supervisor {
     fn start(dir: &Path, replicas: u32) -> Self {
         let mut command = Command::new(FIXTURE);
         command.args(["supervise", dir.to_str().unwrap(), &replicas.to_string(), "--version", "1.0.0"]);
-        Self(command.stdout(Stdio::piped()).spawn().unwrap())
+        Self(Killed(command.stdout(Stdio::piped()).spawn().unwrap()))
     }
 
     /// Waits until its wish was recorded.
     fn wait_open(&mut self) {
         let mut line = String::new();
-        BufReader::new(self.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(self.0.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("open "), "{line:?}");
     }
 
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    fn kill(self) {
+        drop(self.0);
     }
 }
 
@@ -155,10 +148,12 @@ async fn a_process_that_no_record_knows_is_ended() {
     target.run(1, 1, 1, &[]).await;
     target.local.close().await;
     let token = format!("{}-r999.1", ledger(&site.dir())["name"].as_str().unwrap());
-    let mut stray =
-        Command::new("sleep").arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap();
+    let mut stray = Command::new("sleep");
+    let mut stray = Killed(stray.arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap());
     let target = site.open().await;
-    assert_eq!(stray.wait().unwrap().code(), None, "killed by a signal");
+    let pid = stray.0.id();
+    eventually("ended", async || if runs(pid) { Err("it runs") } else { Ok(()) }).await;
+    assert_eq!(stray.0.wait().unwrap().code(), None, "killed by a signal");
     assert_eq!(target.get("/").await.status, 200);
 }
 
@@ -171,19 +166,17 @@ async fn a_pid_that_was_used_again_is_not_mistaken() {
     target.local.close().await;
     kill(old);
     // somebody else has the pid now
-    let mut other = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+    let other = Killed(Command::new("sleep").arg("600").process_group(0).spawn().unwrap());
     edit_ledger(&site.dir(), |ledger| {
         for replica in ledger["replicas"].as_object_mut().unwrap().values_mut() {
-            replica["process"]["pid"] = json!(other.id());
+            replica["process"]["pid"] = json!(other.0.id());
         }
     });
     let target = site.open().await;
     target.until(&one, "replaced", |group| group.available == 1).await;
     target.scale(&one, 0, 2, 0).await;
     target.until(&one, "gone", |group| group.created + group.terminating == 0).await;
-    assert!(runs(other.id()), "the process of somebody else was killed");
-    other.kill().unwrap();
-    other.wait().unwrap();
+    assert!(runs(other.0.id()), "the process of somebody else was killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

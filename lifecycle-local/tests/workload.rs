@@ -1,4 +1,5 @@
 //! Replicas: started, ready, restarted, stopped.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by panicking")]
 
 mod support;
 

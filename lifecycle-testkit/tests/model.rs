@@ -18,7 +18,7 @@ fn rolling_keeps_its_properties() {
 fn blue_green_keeps_its_properties() {
     check("blue-green", 1, 1, 0);
     check("blue-green", 1, 0, 1);
-    check("blue-green", 2, 1, 0);
+    check("blue-green", 2, 0, 0);
 }
 
 #[test]

@@ -16,15 +16,15 @@ fn rolling_keeps_its_properties() {
 #[test]
 fn blue_green_keeps_its_properties() {
     check("blue-green", 1, 1, 1);
-    check("blue-green", 2, 1, 1);
-    check("blue-green", 4, 1, 0);
+    check("blue-green", 3, 1, 0);
+    check("blue-green", 4, 0, 0);
 }
 
 #[test]
 fn canary_keeps_its_properties() {
     check("canary", 1, 1, 1);
     check("canary", 2, 1, 0);
-    check("canary", 4, 1, 0);
+    check("canary", 4, 0, 0);
 }
 
 #[test]
@@ -43,6 +43,6 @@ fn canary_with_a_shrinking_stable_keeps_its_properties() {
 #[test]
 fn recreate_keeps_its_properties() {
     check("recreate", 1, 1, 1);
-    check("recreate", 2, 1, 1);
-    check("recreate", 4, 1, 0);
+    check("recreate", 3, 1, 0);
+    check("recreate", 4, 0, 0);
 }

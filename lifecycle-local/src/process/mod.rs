@@ -21,6 +21,7 @@ pub(crate) mod logs;
 pub(crate) mod procfs;
 mod reconcile;
 mod recover;
+mod show;
 pub(crate) mod spawn;
 mod status;
 mod stop;

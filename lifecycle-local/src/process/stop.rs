@@ -46,7 +46,7 @@ pub(super) async fn stop(it: Stop) {
     }
     it.process.signal_group(Signal::KILL);
     it.process.reap();
-    kill_rest(&it.token);
+    kill_rest(&it.token).await;
     let _ = it.inbox.send(Message::Replica { id: it.id, starts: it.starts, news: News::Stopped }).await;
 }
 

@@ -49,17 +49,22 @@ pub(super) async fn watch(it: Watch) {
     // While nobody has asked how it ended its pid, and with it its group, are its own.
     it.process.signal_group(Signal::KILL);
     let exit = it.process.reap();
-    kill_rest(&it.token);
+    kill_rest(&it.token).await;
     it.report(News::Ended(describe(exit, since.elapsed()))).await;
 }
 
-/// Kills what a replica left behind: processes that it started and that left its group.
-pub(super) fn kill_rest(token: &str) {
-    for (process, value) in find_by_variable(TOKEN_VARIABLE, token).unwrap_or_default() {
+/// Kills what a replica left behind: processes that it started and that left its group. Answers once
+/// they are gone, or after a second.
+pub(super) async fn kill_rest(token: &str) {
+    for _ in 0..200 {
+        let found = find_by_variable(TOKEN_VARIABLE, token).unwrap_or_default();
         // r1.1 also begins r1.10
-        if value == token {
-            process.signal(Signal::KILL);
+        let mut ours = found.into_iter().filter(|(_, value)| value == token).peekable();
+        if ours.peek().is_none() {
+            return;
         }
+        ours.for_each(|(process, _)| process.signal(Signal::KILL));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -164,3 +164,31 @@ fn ended_without_answer(error: &hyper::Error) -> bool {
 pub(crate) fn outgoing(head: request::Parts, body: RequestBody, may_repeat: bool, upgrade: bool) -> Outgoing {
     Outgoing { request: Request::from_parts(head, body), may_repeat, repeated: false, upgrade }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Connections that end in the very moment in which they are given a request.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_request_given_to_a_connection_that_ends_comes_back() {
+        for round in 0..20_000_u32 {
+            let (near, far) = tokio::io::duplex(64);
+            let (mut sender, connection) = Builder::new().handshake(TokioIo::new(near)).await.unwrap();
+            tokio::spawn(connection);
+            sender.ready().await.unwrap();
+            let end = tokio::spawn(async move {
+                for _ in 0..round % 64 {
+                    std::hint::spin_loop();
+                }
+                drop(far);
+            });
+            let answer = exchange(sender, Request::new(RequestBody::Empty));
+            let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+            assert!(answer.is_ok_and(|answer| answer.is_err()), "lost in round {round}");
+            end.await.unwrap();
+        }
+    }
+}

@@ -176,6 +176,17 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
+/// A process that is killed whatever becomes of the test.
+pub(crate) struct Killed(pub(crate) std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // one that has ended already is only asked how
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Does a process with this pid run (and is no zombie)? It does while any of its threads does.
 pub(crate) fn runs(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

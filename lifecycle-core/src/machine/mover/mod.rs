@@ -148,14 +148,6 @@ fn most(turn: &Turn<'_>) -> u32 {
     turn.state.groups.iter().map(Group::most).fold(0, u32::saturating_add)
 }
 
-/// Available replicas above the floor N - maxUnavailable, counting as gone all that may still be
-/// taken away (property S1).
-fn spare(turn: &Turn<'_>) -> u32 {
-    let floor = turn.n() - turn.plan.limits(turn.n()).unavailable;
-    let available: u32 = turn.state.groups.iter().map(Group::surely_available).sum();
-    available.saturating_sub(floor)
-}
-
 /// Groups that are neither stable nor canary.
 fn others(turn: &Turn<'_>) -> Vec<RevisionNumber> {
     let (stable, canary) = (turn.state.stable, turn.state.canary);
@@ -177,16 +169,25 @@ fn is_only_ready(turn: &Turn<'_>, revision: RevisionNumber) -> bool {
 /// Shrinks a group towards `size`: replicas that are not available at once, available ones as far as
 /// the floor allows.
 fn shrink(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
-    let Some(group) = turn.group(revision) else { return };
-    let available = group.surely_available();
-    let wish = group.wish;
+    let Some(at) = turn.state.groups.iter().position(|group| group.revision == revision) else { return };
     let least = if gives_up(turn) {
         0
     } else {
-        let least = available - available.min(spare(turn));
+        let least = needed(turn, at);
         if is_only_ready(turn, revision) { least.max(1) } else { least }
     };
+    let wish = turn.state.groups[at].wish;
     ask(turn, revision, size.max(least).min(wish));
+}
+
+/// Available replicas that this group must keep, so that N - maxUnavailable are left when every other
+/// group loses what it may still lose (property S1).
+fn needed(turn: &Turn<'_>, at: usize) -> u32 {
+    let floor = turn.n() - turn.plan.limits(turn.n()).unavailable;
+    let groups = &turn.state.groups;
+    let others = groups.iter().enumerate().filter(|(i, _)| *i != at);
+    let others: u32 = others.map(|(_, group)| group.surely_available()).sum();
+    floor.saturating_sub(others).min(groups[at].seen.available)
 }
 
 /// Is the group of this size, and surely so?
@@ -228,13 +229,6 @@ fn repeat(turn: &mut Turn<'_>) {
 
 /// Would this wish, which has not taken effect, take available replicas below the floor by now?
 fn takes_too_much(turn: &Turn<'_>, at: usize) -> bool {
-    if turn.plan.mode == Mode::Exclusive || gives_up(turn) {
-        return false;
-    }
-    let floor = turn.n() - turn.plan.limits(turn.n()).unavailable;
-    let groups = &turn.state.groups;
-    let others: u32 =
-        groups.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, group)| group.surely_available()).sum();
-    let Group { wish, ref seen, .. } = groups[at];
-    wish < seen.available && others + wish < floor
+    let exempt = turn.plan.mode == Mode::Exclusive || gives_up(turn);
+    !exempt && turn.state.groups[at].wish < needed(turn, at)
 }
