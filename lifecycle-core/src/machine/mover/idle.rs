@@ -4,6 +4,7 @@ use super::super::state::Way;
 use super::super::turn::Turn;
 use super::{Goal, ask, ask_way, ratio, repeat, routed, shrink};
 use crate::plan::{Mode, Weight};
+use crate::version::RevisionNumber;
 
 pub(in super::super) fn idle(turn: &mut Turn<'_>) {
     if turn.seen.groups.is_none() {
@@ -23,16 +24,20 @@ pub(in super::super) fn idle(turn: &mut Turn<'_>) {
     let wish = turn.state.route.wish.filter(|_| says_so).unwrap_or(way);
     ask_way(turn, wish);
     if let Some(stable) = stable {
-        let group = turn.group_mut(stable);
-        let (wish, most) = (group.wish, group.most());
-        if wish < n {
-            ask(turn, stable, n.max(most.min(n)));
-        } else if wish > n {
-            shrink(turn, stable, n);
-        }
+        resize(turn, stable, n);
     }
     routed::retire_others(turn);
     repeat(turn);
+}
+
+/// Stable keeps the desired size: it grows at once, and shrinks as far as the floor allows.
+fn resize(turn: &mut Turn<'_>, stable: RevisionNumber, n: u32) {
+    let wish = turn.group_mut(stable).wish;
+    if wish < n {
+        ask(turn, stable, n);
+    } else if wish > n {
+        shrink(turn, stable, n);
+    }
 }
 
 fn balanced(turn: &mut Turn<'_>, n: u32) {
@@ -50,12 +55,7 @@ fn balanced(turn: &mut Turn<'_>, n: u32) {
     let alone =
         super::others(turn).iter().all(|&number| turn.group(number).is_none_or(|group| group.most() == 0));
     if turn.plan.mode == Mode::Exclusive || alone {
-        let wish = turn.group_mut(stable).wish;
-        if wish < n {
-            ask(turn, stable, n);
-        } else if wish > n {
-            shrink(turn, stable, n);
-        }
+        resize(turn, stable, n);
         for revision in super::others(turn) {
             shrink(turn, revision, 0);
         }
