@@ -15,6 +15,15 @@ pub(super) enum Write {
     Route(RouteWish),
 }
 
+impl Write {
+    pub(super) const fn token(&self) -> Token {
+        match self {
+            Self::Scale(wish) => wish.token,
+            Self::Route(wish) => wish.token,
+        }
+    }
+}
+
 /// One replica group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Group {
@@ -82,8 +91,7 @@ impl Env {
     }
 
     fn scale(&mut self, wish: &ScaleWish) {
-        let number = wish.revision.version.major as u8;
-        let group = self.groups.entry(number).or_insert_with(|| Group {
+        let group = self.groups.entry(number(&wish.revision)).or_insert_with(|| Group {
             revision: wish.revision.clone(),
             token: Token::default(),
             created: 0,
@@ -96,7 +104,8 @@ impl Env {
         }
         group.token = wish.token;
         if wish.replicas < group.created {
-            group.terminating += group.created - wish.replicas;
+            // the machine asks whether any is left, not how many
+            group.terminating = 1;
             group.ready = group.ready.min(wish.replicas);
         }
         group.created = wish.replicas;
@@ -105,6 +114,32 @@ impl Env {
     /// Is a route wish with this token too late to take effect?
     pub(super) fn is_fenced_off(&self, token: Token) -> bool {
         self.route.as_ref().is_some_and(|status| status.token > token)
+    }
+
+    /// Writes that would change nothing any more, whenever they come: older ones than what is in effect,
+    /// and the one that is.
+    pub(super) fn forget_what_is_fenced_off(&mut self) {
+        let (groups, route) = (&self.groups, &self.route);
+        self.writes.retain(|write| match write {
+            Write::Scale(wish) => {
+                let group = groups.get(&number(&wish.revision));
+                group.is_none_or(|group| group.token < wish.token)
+            }
+            Write::Route(wish) => route.as_ref().is_none_or(|status| status.token < wish.token),
+        });
+    }
+
+    pub(super) fn each_token(&mut self, each: &mut impl FnMut(&mut Token)) {
+        self.groups.values_mut().for_each(|group| each(&mut group.token));
+        if let Some(status) = &mut self.route {
+            each(&mut status.token);
+        }
+        for write in &mut self.writes {
+            match write {
+                Write::Scale(wish) => each(&mut wish.token),
+                Write::Route(wish) => each(&mut wish.token),
+            }
+        }
     }
 
     /// The most traffic that a revision may have, now or by a write on its way.
@@ -126,7 +161,7 @@ impl Env {
             .collect();
         for (number, is_quiet) in quiet {
             if let Some(group) = self.groups.get_mut(&number) {
-                group.quiet = if is_quiet { (group.quiet + 1).min(6) } else { 0 };
+                group.quiet = if is_quiet { (group.quiet + 1).min(3) } else { 0 };
             }
         }
     }
@@ -137,4 +172,9 @@ impl Env {
             group.terminating = 0;
         }
     }
+}
+
+/// The versions of the model are 1.0.0, 2.0.0 and 3.0.0.
+fn number(revision: &Revision) -> u8 {
+    revision.version.major as u8
 }

@@ -2,11 +2,12 @@
 //! effects, lost, repeated and late writes, failing replicas, verdicts and commands, for small N.
 //!
 //! The model is the machine itself, not a description of it: each transition of the model calls
-//! [`lifecycle_core::machine::step`]. Time is one tick a step; spans of time that are past every
-//! threshold are cut to the threshold, so that the number of states is finite.
+//! [`lifecycle_core::machine::step`]. Time is one tick a step. Worlds
+//! that behave alike are one (`quotient`), so that the states are finite in number.
 
 mod env;
 mod judge;
+mod quotient;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use lifecycle_core::version::Version;
 use stateright::{Model, Property};
 
 use env::{Env, Write};
+use quotient::{cut, representative};
 
 /// One tick of model time: the interval of analysis.
 const TICK: Millis = Millis(1000);
@@ -285,34 +287,6 @@ impl RolloutModel {
     }
 }
 
-/// Spans of time past every threshold are all the same: cut, so that the states are finite in number.
-fn cut(mut state: State) -> State {
-    let cap = |span: &mut Millis, ticks: u64| *span = (*span).min(TICK.times(ticks));
-    state.clock = Some(Timestamp::ZERO);
-    state.unsaved = Millis::ZERO;
-    for group in &mut state.groups {
-        // a wish is repeated after two; the drain is one, a kept revision goes after two
-        cap(&mut group.sent, 2);
-        cap(&mut group.idle, 2);
-        group.sent = if group.acked >= group.token { Millis::ZERO } else { group.sent };
-    }
-    cap(&mut state.route.sent, 2);
-    if state.route.pending.is_empty() {
-        state.route.sent = Millis::ZERO;
-    }
-    let progress = &mut state.progress;
-    cap(&mut progress.in_step, 1);
-    cap(&mut progress.in_traffic, 1);
-    cap(&mut progress.baked, 1);
-    cap(&mut progress.since_look, 1);
-    cap(&mut progress.no_data, 2);
-    cap(&mut progress.stalled, 3);
-    for check in &mut progress.checks {
-        check.successes = check.successes.min(1);
-    }
-    state
-}
-
 impl Model for RolloutModel {
     type State = World;
     type Action = Move;
@@ -383,7 +357,7 @@ impl Model for RolloutModel {
             Move::Tick { look, dies_after } => {
                 let mut ticked = self.tick(s, look, dies_after);
                 ticked.faults -= u8::from(dies_after.is_some());
-                return Some(ticked).filter(|ticked| ticked != s);
+                return Some(representative(ticked)).filter(|ticked| ticked != s);
             }
             Move::Deliver(at) => next.env.deliver(at, false),
             Move::Repeat(at) => {
@@ -415,14 +389,7 @@ impl Model for RolloutModel {
                 next.env.groups.values().filter(|group| group.created + group.terminating > 0).count();
             next.broken = (running > 1).then(|| "S12: old and new run together".to_owned());
         }
-        Some(next)
-    }
-
-    /// A world that loses every write and repeats none makes new wishes for ever; more of them than a
-    /// rollout and its way back need (with every fault and command of the path) show nothing new.
-    fn within_boundary(&self, s: &World) -> bool {
-        let needed = 6 + 4 * u64::from(self.n) + 2 * u64::from(self.faults + self.commands);
-        s.memory.token.0 <= needed
+        Some(representative(next))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
