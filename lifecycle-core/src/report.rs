@@ -1,5 +1,5 @@
 //! What people and programs are shown: the lines that `simulate` and `run` print as JSON, one object
-//! a line, and the three mappings of the one internal state to the words of other interfaces.
+//! a line, and the mappings of the one internal state to the words of other interfaces.
 
 use serde::Serialize;
 
@@ -196,9 +196,10 @@ pub fn outcome(state: &State) -> (&'static str, String) {
             };
             (word, ended.reason.to_string())
         }
-        None => match state.paused {
-            Some(cause) => ("paused", cause.message().to_owned()),
-            None => ("running", "no rollout was started".to_owned()),
+        None => match (state.paused, state.stable.and_then(|number| state.revision(number))) {
+            (Some(cause), _) => ("paused", cause.message().to_owned()),
+            (None, Some(stable)) => ("promoted", format!("{} serves already", stable.version)),
+            (None, None) => ("running", "no rollout was started".to_owned()),
         },
     }
 }
@@ -228,7 +229,7 @@ impl Status {
         let active = state.is_active();
         Self {
             phase: wire_phase(state),
-            step: if active { state.progress.step + 1 } else { 0 },
+            step: if active { state.progress.step + 1 } else { usize::from(state.next.is_some()) },
             steps: if state.stable.is_none() { 1 } else { plan.steps().len() },
             weight: weight(state, route),
             stable: state.stable.map(line),
@@ -246,6 +247,11 @@ pub fn wire_phase(state: &State) -> WirePhase {
         Phase::Progressing => WirePhase::Progressing,
         Phase::Promoting => WirePhase::Promoting,
         Phase::Aborting => WirePhase::Aborting,
+        // between two rollouts, or waiting to start one
+        Phase::Healthy | Phase::Degraded if state.next.is_some() => match state.paused {
+            Some(_) => WirePhase::Paused,
+            None => WirePhase::Progressing,
+        },
         Phase::Healthy if state.stable.is_none() => WirePhase::Pending,
         Phase::Healthy => WirePhase::Healthy,
         Phase::Degraded => WirePhase::Degraded,

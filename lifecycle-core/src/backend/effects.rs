@@ -11,7 +11,8 @@ use super::BackendResult;
 use crate::time::Millis;
 use crate::version::Revision;
 
-/// Tells one effect from every other, and a repetition from a new one: epoch, step, and what it is.
+/// Tells one effect from every other, and a repetition from a new one: deployment, epoch (which together
+/// name the rollout), step, what it is, and for an alert its number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
@@ -75,19 +76,28 @@ pub struct HookCall {
     pub timeout: Millis,
     /// The revision that is rolled out.
     pub revision: Revision,
+    /// Of which deployment; empty when it has no name.
+    pub deployment: Arc<str>,
 }
 
 impl HookCall {
-    /// A call of the hook at `url`.
+    /// A call of the hook at `url`, for a deployment without a name.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         key: EffectKey,
         point: HookPoint,
         url: Arc<str>,
         timeout: Millis,
         revision: Revision,
     ) -> Self {
-        Self { key, point, url, timeout, revision }
+        Self { key, point, url, timeout, revision, deployment: "".into() }
+    }
+
+    /// Of the deployment with this name.
+    #[must_use]
+    pub fn of(mut self, deployment: Arc<str>) -> Self {
+        self.deployment = deployment;
+        self
     }
 }
 
@@ -108,11 +118,22 @@ pub enum HookOutcome {
 /// # Contract
 /// The first call with a key starts the hook; every later call with that key only asks how it went.
 /// A call answers at once (well under a second) and never waits for the hook to end. A hook that is
-/// over its timeout has [failed](HookOutcome::Failed).
+/// over its timeout has [failed](HookOutcome::Failed). An error of a kind that another try does not mend
+/// ([`Invalid`](super::ErrorKind::Invalid), [`Unsupported`](super::ErrorKind::Unsupported)) is a failure
+/// too; after any other the call is repeated, until the timeout is over.
 #[async_trait]
 pub trait Hook: Send + Sync + Debug {
     /// Starts the hook, or says how it went.
     async fn run(&self, call: &HookCall) -> BackendResult<HookOutcome>;
+
+    /// Can a hook at this `url` be called at all? Asked before anything moves.
+    ///
+    /// # Errors
+    /// When it cannot: what is accepted.
+    fn accepts(&self, url: &str) -> Result<(), String> {
+        let _ = url;
+        Ok(())
+    }
 }
 
 /// How loud an alert is.
@@ -131,8 +152,11 @@ pub enum Severity {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum AlertKind {
-    /// `deployment_rolled_back`: a gate failed and traffic is on its way back.
+    /// `deployment_rolled_back`: a gate failed, or a person asked for a rollback, and traffic is on its
+    /// way back.
     RolledBack,
+    /// `deployment_failed`: a first deployment failed; there is nothing to go back to.
+    Failed,
     /// The rollout waits for a person: no data, inconclusive, or a source that fails.
     Paused,
     /// A deadline passed on the way back or in promotion.
@@ -149,15 +173,28 @@ pub struct Alert {
     pub kind: AlertKind,
     /// How loud.
     pub severity: Severity,
+    /// Of which deployment; empty when it has no name.
+    #[serde(default)]
+    pub deployment: Arc<str>,
+    /// The strategy of its plan; empty when none is known.
+    #[serde(default)]
+    pub strategy: Arc<str>,
     /// Why, for people.
     pub message: String,
 }
 
 impl Alert {
-    /// An alert with this key.
+    /// An alert with this key, for a deployment without a name.
     #[must_use]
-    pub const fn new(key: EffectKey, kind: AlertKind, severity: Severity, message: String) -> Self {
-        Self { key, kind, severity, message }
+    pub fn new(key: EffectKey, kind: AlertKind, severity: Severity, message: String) -> Self {
+        Self { key, kind, severity, deployment: "".into(), strategy: "".into(), message }
+    }
+
+    /// About the deployment with this name, rolled out by this strategy.
+    #[must_use]
+    pub fn about(mut self, deployment: Arc<str>, strategy: Arc<str>) -> Self {
+        (self.deployment, self.strategy) = (deployment, strategy);
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use refuse::Refused;
 
-use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, Record, StoreVersion};
+use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, Record, StoreVersion};
 use crate::machine::{
     self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
 };
@@ -245,7 +245,13 @@ impl Driver {
             },
             Action::RunHook(call) => {
                 if let Some(hooks) = &self.backends.hooks {
-                    let outcome = hooks.run(call).await?;
+                    let outcome = match hooks.run(call).await {
+                        // another try would not mend it
+                        Err(error) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported) => {
+                            HookOutcome::Failed(error.to_string())
+                        }
+                        outcome => outcome?,
+                    };
                     self.outcomes.push(EffectOutcome::Hook(call.key.clone(), outcome));
                 }
                 Ok(())

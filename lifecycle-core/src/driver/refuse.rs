@@ -57,10 +57,14 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
             );
         }
     }
-    match (plan.hooks().first(), &backends.hooks) {
-        (Some(hook), None) => {
-            refused(format!("the {} hook {} has to be called", hook.on, hook.url), "nothing here runs hooks")
+    for hook in plan.hooks() {
+        let accepted = match &backends.hooks {
+            Some(hooks) => hooks.accepts(&hook.url),
+            None => Err("nothing here runs hooks".to_owned()),
+        };
+        if let Err(lack) = accepted {
+            return refused(format!("the {} hook {} has to be called", hook.on, hook.url), lack);
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

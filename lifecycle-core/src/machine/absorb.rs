@@ -137,6 +137,7 @@ pub(super) fn add_revision(
         promoted: 0,
         token: Token::default(),
         failed: false,
+        left: false,
     });
     number
 }

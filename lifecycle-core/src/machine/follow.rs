@@ -9,6 +9,7 @@ use super::io::Desired;
 use super::phase;
 use super::state::{Ended, Next, Outcome, Phase, Progress};
 use super::turn::Turn;
+use crate::backend::Severity;
 use crate::plan::Mode;
 use crate::time::Millis;
 use crate::version::RevisionNumber;
@@ -16,6 +17,9 @@ use crate::version::RevisionNumber;
 pub(super) fn spec(turn: &mut Turn<'_>) {
     let seen = turn.seen;
     let Some(desired) = &seen.desired else { return };
+    if turn.state.name != desired.name {
+        turn.state.name = Arc::clone(&desired.name);
+    }
     if turn.state.spec_replicas != desired.replicas {
         turn.state.spec_replicas = desired.replicas;
         resize(turn, desired.replicas);
@@ -30,7 +34,7 @@ pub(super) fn spec(turn: &mut Turn<'_>) {
     }
     let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
     match turn.state.phase {
-        Phase::Healthy | Phase::Degraded => idle(turn, desired, is_new),
+        Phase::Healthy | Phase::Degraded => begin(turn),
         Phase::Progressing if is_new => supersede(turn, desired),
         Phase::Aborting if is_new => redirect(turn, desired),
         // what is being promoted is promoted first; the newer spec starts right after
@@ -49,17 +53,29 @@ pub(super) fn resize(turn: &mut Turn<'_>, replicas: u32) {
     }
 }
 
-/// Nothing is on its way: what waits may start.
-fn idle(turn: &mut Turn<'_>, desired: &Desired, is_new: bool) {
-    if turn.state.progress.wrapping_up {
+/// When nothing is on its way, what waits may start.
+pub(super) fn begin(turn: &mut Turn<'_>) {
+    let seen = turn.seen;
+    let Some(desired) = &seen.desired else { return };
+    if turn.state.is_active() || turn.state.progress.wrapping_up {
         return;
     }
+    let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
     match turn.state.next.clone() {
         Some(Next::Rollback(number)) => rollback_to(turn, number),
         Some(Next::Spec) => start_spec(turn, desired),
         None if is_new => start_spec(turn, desired),
         None => {}
     }
+}
+
+/// Would another step begin something (or note that it has to wait)?
+pub(super) fn is_due(turn: &Turn<'_>) -> bool {
+    let Some(desired) = &turn.seen.desired else { return false };
+    let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
+    let waits = turn.state.next.is_some();
+    let due = if turn.state.paused.is_some() { is_new && !waits } else { is_new || waits };
+    due && !turn.state.progress.wrapping_up
 }
 
 /// Another revision while one is on its way.
@@ -106,6 +122,7 @@ pub(super) fn start_spec(turn: &mut Turn<'_>, desired: &Desired) {
         return;
     }
     if turn.state.paused.is_some() {
+        turn.state.next = Some(Next::Spec);
         return;
     }
     turn.state.acted_on = Some(Arc::clone(&desired.hash));
@@ -122,13 +139,16 @@ pub(super) fn start_spec(turn: &mut Turn<'_>, desired: &Desired) {
 pub(super) fn rollback_to(turn: &mut Turn<'_>, number: RevisionNumber) {
     let kept = turn.state.kept.is_some_and(|kept| kept.revision == number);
     let ordinary = turn.plan.retire.from_switch && !kept;
+    let from = turn.state.stable;
     start(turn, number);
+    phase::alert_rollback(turn, from, Severity::Warning, &BackReason::RollbackCommand.message());
     turn.state.progress.rollback = true;
     turn.state.progress.full = !ordinary;
 }
 
 /// Starts a rollout of this revision.
 fn start(turn: &mut Turn<'_>, number: RevisionNumber) {
+    turn.begin_anew();
     let state = &mut turn.state;
     state.epoch += 1;
     state.phase = Phase::Progressing;
@@ -142,7 +162,7 @@ fn start(turn: &mut Turn<'_>, number: RevisionNumber) {
     state.kept = None;
     turn.group_mut(number);
     if let Some(known) = turn.known_mut(number) {
-        known.failed = false;
+        (known.failed, known.left) = (false, false);
     }
     let strategy = Arc::clone(&turn.plan.strategy);
     let from = turn.state.stable.and_then(|stable| turn.revision(stable));

@@ -134,6 +134,8 @@ pub(super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
     if traffic {
         let dt = turn.dt;
         turn.state.progress.in_traffic += dt;
+    } else {
+        forget_passes(turn);
     }
     if !is_worth_a_look(turn.plan, &turn.state) {
         turn.state.progress.since_look = Millis::ZERO;
@@ -169,6 +171,15 @@ pub(super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
         _ => {}
     }
     None
+}
+
+/// What passed before the canary lost its traffic is no evidence once it has some again (property S9).
+fn forget_passes(turn: &mut Turn<'_>) {
+    for check in &mut turn.state.progress.checks {
+        if let Some(Measurement::Pass(_)) = check.last {
+            check.last = Some(Measurement::NoData);
+        }
+    }
 }
 
 /// Judges every check once; the worst verdict counts.

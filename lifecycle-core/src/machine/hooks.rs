@@ -8,6 +8,11 @@ use super::io::Action;
 use super::state::RunningHook;
 use super::turn::{HOOK_POLL, RESEND, Turn};
 use crate::backend::{EffectKey, HookCall, HookOutcome, HookPoint};
+use crate::time::Millis;
+
+/// A hook that its backend has said nothing of for its timeout and this much more has failed. (The
+/// backend keeps the timeout, and is given the time to say so.)
+const UNANSWERED: Millis = Millis(5000);
 
 /// No hook has ended yet.
 pub(super) const NONE: u64 = 0;
@@ -36,27 +41,30 @@ pub(super) fn at(turn: &mut Turn<'_>, points: &[HookPoint]) -> HookState {
         .enumerate()
         .find(|(index, hook)| points.contains(&hook.on) && done & (1 << index) == 0);
     let Some((index, hook)) = waiting else { return HookState::Passed };
-    let key = match &turn.state.hook {
-        Some(running) if running.index == index => running.key.clone(),
+    let running = match turn.state.hook.take() {
+        Some(running) if running.index == index => {
+            RunningHook { waited: running.waited + turn.dt, ..running }
+        }
         _ => {
             let key = format!("{}/{}/{}/{index}", turn.state.epoch, turn.state.progress.step, hook.on);
             turn.tell(EventKind::HookStarted {
                 point: hook.on.to_string().into(),
                 url: Arc::clone(&hook.url),
             });
-            EffectKey(key.into())
+            RunningHook { index, key: turn.key(&key), waited: Millis::ZERO }
         }
     };
-    turn.state.hook = Some(RunningHook { index, key: key.clone() });
+    let (key, waited) = (running.key.clone(), running.waited);
+    turn.state.hook = Some(running);
+    if waited >= hook.timeout + UNANSWERED {
+        let why = format!("no answer within {}", hook.timeout);
+        ended(turn, &key, &HookOutcome::Failed(why));
+        return at(turn, points);
+    }
     let subject = turn.state.canary.or(turn.state.stable).and_then(|number| turn.revision(number));
     if let Some(revision) = subject {
-        turn.actions.push(Action::RunHook(HookCall::new(
-            key,
-            hook.on,
-            Arc::clone(&hook.url),
-            hook.timeout,
-            revision,
-        )));
+        let call = HookCall::new(key, hook.on, Arc::clone(&hook.url), hook.timeout, revision);
+        turn.actions.push(Action::RunHook(call.of(Arc::clone(&turn.state.name))));
     }
     turn.wake_in(HOOK_POLL);
     HookState::Running

@@ -39,6 +39,8 @@ pub struct Desired {
     pub hash: Arc<str>,
     /// The version people know it by.
     pub version: Version,
+    /// The deployment's name, in alerts and in the keys of effects.
+    pub name: Arc<str>,
     /// How many replicas.
     pub replicas: u32,
     /// Does the spec say `paused: true`?
@@ -49,10 +51,17 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// A spec that asks for this.
+    /// A spec that asks for this, of a deployment without a name.
     #[must_use]
-    pub const fn new(hash: Arc<str>, version: Version, replicas: u32, mode: Mode) -> Self {
-        Self { hash, version, replicas, paused: false, mode }
+    pub fn new(hash: Arc<str>, version: Version, replicas: u32, mode: Mode) -> Self {
+        Self { hash, version, name: "".into(), replicas, paused: false, mode }
+    }
+
+    /// Of the deployment with this name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// With `paused` as the spec says.

@@ -154,10 +154,17 @@ fn rollback(turn: &mut Turn<'_>, version: Option<&Version>) -> Result<(), Refusa
                     version.map(ToString::to_string).unwrap_or_default()
                 ));
             }
+            if let (None, Phase::Degraded, Some(stable)) =
+                (version, turn.state.phase, stable.and_then(|number| turn.state.revision(number)))
+            {
+                return Err(format!(
+                    "{} serves already, the newest that was promoted healthy; name a version to go further back",
+                    stable.version
+                ));
+            }
             let number = target(turn, version)?;
             if let Some(known) = stable.and_then(|stable| turn.known_mut(stable)) {
-                // a later rollback must not come back to it
-                known.failed = true;
+                known.left = true;
             }
             turn.state.paused = None;
             follow::rollback_to(turn, number);
@@ -172,7 +179,7 @@ fn target(turn: &Turn<'_>, version: Option<&Version>) -> Result<RevisionNumber, 
         || turn.state.revisions.iter().filter(|known| Some(known.revision.number) != turn.state.stable);
     let newest = candidates()
         .filter(|known| known.promoted > 0 && !known.failed)
-        .filter(|known| version.is_none_or(|version| known.revision.version == *version))
+        .filter(|known| version.map_or(!known.left, |version| known.revision.version == *version))
         .max_by_key(|known| known.promoted);
     match (newest, version) {
         (Some(known), _) => Ok(known.revision.number),

@@ -19,6 +19,9 @@ use crate::version::{Revision, RevisionNumber};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct State {
+    /// The deployment's name, as the spec said it last; empty when it has none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub name: Arc<str>,
     /// Counts rollouts; grows with each one that starts.
     pub epoch: u32,
     /// Where the rollout is.
@@ -75,6 +78,9 @@ pub struct State {
     /// Alerts that were not delivered yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
+    /// Counts alerts: each has a key of its own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alerted: u32,
     /// Ids of the newest commands: each is carried out once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen_commands: Vec<Arc<str>>,
@@ -126,6 +132,9 @@ pub struct Known {
     /// Did it fail the last time it was rolled out?
     #[serde(default, skip_serializing_if = "is_default")]
     pub failed: bool,
+    /// Was it left by a rollback? A later one comes back to it only when it is named.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left: bool,
 }
 
 /// One replica group: the newest wish, the range of all wishes that may still take effect, and what
@@ -238,6 +247,9 @@ pub struct Progress {
     /// Time that counts for the bake.
     #[serde(default, skip_serializing_if = "is_default")]
     pub baked: Millis,
+    /// The most that it was: a validation that starts anew is no progress.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub best_baked: Millis,
     /// Time without progress.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stalled: Millis,
@@ -259,6 +271,9 @@ pub struct Progress {
     /// A person promoted every step, or asked for a rollback: no gate is asked.
     #[serde(default, skip_serializing_if = "is_default")]
     pub full: bool,
+    /// A gate of this rollout was passed by a command.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overruled: bool,
     /// This is a rollback to an older revision.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: bool,
@@ -338,6 +353,9 @@ pub struct RunningHook {
     pub index: usize,
     /// The key of its calls.
     pub key: EffectKey,
+    /// Time since it was started.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub waited: Millis,
 }
 
 impl State {
@@ -356,6 +374,7 @@ impl State {
                 promoted: 1,
                 token: Token::default(),
                 failed: false,
+                left: false,
             }]),
             next_revision: 2,
             stable: Some(number),

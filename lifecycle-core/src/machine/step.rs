@@ -34,6 +34,8 @@ pub fn step(plan: &Plan, state: &State, now: Timestamp, observation: &Observatio
     absorb::observation(&mut turn);
     follow::spec(&mut turn);
     obey::commands(&mut turn);
+    // (a command may have cleared the way for what waits)
+    follow::begin(&mut turn);
     for _ in 0..MAX_PHASES {
         let before = turn.state.phase;
         phase::decide(&mut turn);
@@ -72,6 +74,7 @@ fn finish(turn: Turn<'_>, before: &State) -> Transition {
 /// is named, so that a new one cannot be forgotten.
 fn same_but_clocks(a: &State, b: &State) -> bool {
     let State {
+        name,
         epoch,
         phase,
         paused,
@@ -93,6 +96,7 @@ fn same_but_clocks(a: &State, b: &State) -> bool {
         last,
         hook,
         alerts,
+        alerted,
         seen_commands,
         trouble,
         unsaved: _,
@@ -102,8 +106,10 @@ fn same_but_clocks(a: &State, b: &State) -> bool {
         == (&b.epoch, &b.phase, &b.paused, &b.replicas, &b.spec_replicas, &b.spec_paused)
         && (acted_on, revisions, next_revision, stable, canary)
             == (&b.acted_on, &b.revisions, &b.next_revision, &b.stable, &b.canary)
-        && (token, back, next, kept, last, hook) == (&b.token, &b.back, &b.next, &b.kept, &b.last, &b.hook)
-        && (alerts, seen_commands, trouble) == (&b.alerts, &b.seen_commands, &b.trouble)
+        && (token, back, next, kept, last) == (&b.token, &b.back, &b.next, &b.kept, &b.last)
+        && hook.as_ref().map(|hook| &hook.key) == b.hook.as_ref().map(|hook| &hook.key)
+        && (name, alerts, alerted) == (&b.name, &b.alerts, &b.alerted)
+        && (seen_commands, trouble) == (&b.seen_commands, &b.trouble)
         && groups.len() == b.groups.len()
         && groups.iter().zip(&b.groups).all(|(a, b)| same_group(a, b))
         && same_route(route, &b.route)
@@ -128,6 +134,7 @@ fn same_progress(a: &Progress, b: &Progress) -> bool {
         in_step: _,
         in_traffic: _,
         baked: _,
+        best_baked: _,
         stalled: _,
         best: _,
         since_look: _,
@@ -135,6 +142,7 @@ fn same_progress(a: &Progress, b: &Progress) -> bool {
         settled: _,
         promoted,
         full,
+        overruled,
         rollback,
         wrapping_up,
         frozen,
@@ -142,8 +150,8 @@ fn same_progress(a: &Progress, b: &Progress) -> bool {
         hook_failure,
         checks,
     } = a;
-    (step, entered, promoted, full, rollback, wrapping_up, frozen)
-        == (&b.step, &b.entered, &b.promoted, &b.full, &b.rollback, &b.wrapping_up, &b.frozen)
+    (step, entered, promoted, full, overruled) == (&b.step, &b.entered, &b.promoted, &b.full, &b.overruled)
+        && (rollback, wrapping_up, frozen) == (&b.rollback, &b.wrapping_up, &b.frozen)
         && (hooks_done, hook_failure) == (&b.hooks_done, &b.hook_failure)
         && checks.len() == b.checks.len()
         && checks.iter().zip(&b.checks).all(|(a, b)| same_check(a, b))

@@ -6,7 +6,7 @@ use super::event::{Event, EventKind, PauseCause};
 use super::io::{Action, Observation, RouteSeen};
 use super::state::{Group, Known, State};
 use crate::backend::{Alert, AlertKind, EffectKey, Severity, Token};
-use crate::plan::{Hold, Mode, Plan};
+use crate::plan::{Hold, Mode, Plan, Weight};
 use crate::time::{Millis, Timestamp};
 use crate::version::{Revision, RevisionNumber};
 
@@ -53,6 +53,11 @@ impl<'a> Turn<'a> {
 
     pub(super) fn tell(&mut self, kind: EventKind) {
         self.events.push(Event { at: self.now, epoch: self.state.epoch, kind });
+    }
+
+    /// Something begins: the time since the step before belongs to what was there before.
+    pub(super) const fn begin_anew(&mut self) {
+        self.dt = Millis::ZERO;
     }
 
     /// Step again in this long at the latest.
@@ -160,15 +165,21 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn alert(&mut self, kind: AlertKind, severity: Severity, message: String) {
-        let key = EffectKey(format!("{}/{}/{kind:?}", self.state.epoch, self.state.progress.step).into());
-        if self.state.alerts.iter().any(|alert| alert.key == key) {
-            return;
-        }
+        self.state.alerted += 1;
+        let State { epoch, progress, alerted, .. } = &self.state;
+        let key = self.key(&format!("{epoch}/{}/{kind:?}/{alerted}", progress.step));
         self.tell(EventKind::Alerted { key: Arc::clone(&key.0), message: message.as_str().into() });
         if self.state.alerts.len() >= MAX_ALERTS {
             self.state.alerts.remove(0);
         }
-        self.state.alerts.push(Alert::new(key, kind, severity, message));
+        let alert = Alert::new(key, kind, severity, message);
+        self.state.alerts.push(alert.about(Arc::clone(&self.state.name), Arc::clone(&self.plan.strategy)));
+    }
+
+    /// The key of an effect of this deployment.
+    pub(super) fn key(&self, effect: &str) -> EffectKey {
+        let name = &self.state.name;
+        EffectKey(if name.is_empty() { effect.into() } else { format!("{name}/{effect}").into() })
     }
 
     /// Time without progress goes on, or starts anew when `measure` is better than ever.
@@ -183,6 +194,20 @@ impl<'a> Turn<'a> {
             // what a backend could not say is no fault of the rollout
             progress.stalled += dt;
         }
+    }
+
+    /// What the canary serves: the weight that the data plane has acknowledged, or without a split its
+    /// share of the ready replicas, rounded.
+    pub(super) fn canary_share(&self) -> Weight {
+        let Some(canary) = self.state.canary else { return Weight::ZERO };
+        if self.is_routed() {
+            return self.state.route.acknowledged_weight(canary);
+        }
+        let ready = |group: &Group| u64::from(group.seen.ready);
+        let all: u64 = self.state.groups.iter().map(ready).sum();
+        let mine = self.group(canary).map_or(0, ready);
+        let share = (mine * 200 + all).checked_div(all * 2).unwrap_or(0);
+        u32::try_from(share).ok().and_then(Weight::new).unwrap_or(Weight::FULL)
     }
 
     /// How far replicas and traffic are on their way: a number that grows with progress.

@@ -183,6 +183,7 @@ impl RolloutSpec {
     #[must_use]
     pub fn desired(&self, mode: Mode) -> Desired {
         Desired::new(self.revision_hash().into(), self.version.clone(), self.replicas, mode)
+            .named(Arc::clone(&self.agent_id))
             .paused(self.paused)
     }
 

@@ -168,6 +168,9 @@ impl Hook for SimHooks {
         self.begin_write().await;
         let inner = &mut *self.0.lock();
         inner.see(Fact::Hook(call));
+        if !inner.hooks.answers(&call.url) {
+            return Err(BackendError::new(BACKEND, "run hook", ErrorKind::Transient, "no answer"));
+        }
         let (outcome, end) = inner.hooks.run(call, inner.now);
         // an answer is something to act on, and so is the end of a hook that runs
         let at = end.unwrap_or(inner.now + inner.config.api_latency);

@@ -14,11 +14,13 @@ pub struct HookBehaviour {
     pub takes: Millis,
     /// Does it pass?
     pub passes: bool,
+    /// Can it be called at all? If not, every call of it fails.
+    pub answers: bool,
 }
 
 impl Default for HookBehaviour {
     fn default() -> Self {
-        Self { takes: Millis::ZERO, passes: true }
+        Self::new(Millis::ZERO, true)
     }
 }
 
@@ -26,7 +28,13 @@ impl HookBehaviour {
     /// Runs this long, then passes or fails.
     #[must_use]
     pub const fn new(takes: Millis, passes: bool) -> Self {
-        Self { takes, passes }
+        Self { takes, passes, answers: true }
+    }
+
+    /// Cannot be called.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self { takes: Millis::ZERO, passes: false, answers: false }
     }
 }
 
@@ -41,6 +49,10 @@ pub(super) struct Hooks {
 impl Hooks {
     pub(super) fn behave(&mut self, url: Arc<str>, behaviour: HookBehaviour) {
         self.by_url.insert(url, behaviour);
+    }
+
+    pub(super) fn answers(&self, url: &str) -> bool {
+        self.by_url.get(url).is_none_or(|behaviour| behaviour.answers)
     }
 
     /// Starts a hook, or says how it went; with the time at which it ends, if it has not.

@@ -31,6 +31,7 @@ pub(super) fn action(
         Action::Scale(wish) => named("S1", s::s1_available_stay_above_the_floor(&view, wish))
             .or_else(|| named("S2", s::s2_creates_stay_below_the_ceiling(&view, wish)))
             .or_else(|| named("S6", s::s6_drained_before_it_shrinks(&view, wish)))
+            .or_else(|| named("S8", s::s8_replicas_keep_their_step(&view, wish)))
             .or_else(|| named("S10", s::s10_the_way_back_stays(&view, wish))),
         Action::Route(wish) => named("S5", s::s5_weight_follows_readiness(&view, wish))
             .or_else(|| named("S8", s::s8_weight_keeps_its_step(&view, wish)))

@@ -64,6 +64,13 @@ impl RolloutModel {
         let plan = Arc::new(plan(strategy)?);
         Some(Self { plan, n, verdicts: Verdicts::Any, faults, commands, serving: true })
     }
+
+    /// The same, with nothing deployed yet.
+    #[must_use]
+    pub const fn first(mut self) -> Self {
+        self.serving = false;
+        self
+    }
 }
 
 fn plan(strategy: &str) -> Option<Plan> {
@@ -121,7 +128,13 @@ enum Said {
     Abort,
     PromoteFull,
     Rollback,
+    Pause,
+    Resume,
+    Retry,
 }
+
+const SAID: [Said; 6] =
+    [Said::Abort, Said::PromoteFull, Said::Rollback, Said::Pause, Said::Resume, Said::Retry];
 
 /// One step of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -205,6 +218,9 @@ impl RolloutModel {
                 Said::Abort => CommandKind::Abort,
                 Said::PromoteFull => CommandKind::PromoteFull,
                 Said::Rollback => CommandKind::Rollback(None),
+                Said::Pause => CommandKind::Pause,
+                Said::Resume => CommandKind::Resume,
+                Said::Retry => CommandKind::Retry,
             };
             observation.commands = vec![Command::new(format!("c{}", s.ids), kind)];
         }
@@ -265,7 +281,9 @@ impl RolloutModel {
                 return true;
             }
             if s.memory.paused.is_some() {
-                return true;
+                // a person comes
+                s.ids += 1;
+                s.pending = Some(Said::Resume);
             }
             s = self.tick(&s, Look::Pass, None);
         }
@@ -346,7 +364,7 @@ impl Model for RolloutModel {
         if s.commands > 0 {
             moves.extend([1, 3].into_iter().filter(|number| *number != s.asked).map(Move::Ask));
             if s.pending.is_none() {
-                moves.extend((0..3).map(Move::Say));
+                moves.extend((0..6).map(Move::Say));
             }
         }
     }
@@ -381,7 +399,7 @@ impl Model for RolloutModel {
             Move::Say(what) => {
                 next.commands -= 1;
                 next.ids += 1;
-                next.pending = Some([Said::Abort, Said::PromoteFull, Said::Rollback][usize::from(what)]);
+                next.pending = SAID.get(usize::from(what)).copied();
             }
         }
         if self.plan.mode() == Mode::Exclusive && next.memory.is_active() && next.broken.is_none() {

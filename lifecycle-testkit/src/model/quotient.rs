@@ -57,6 +57,8 @@ pub(super) fn cut(mut state: State) -> State {
     let cap = |span: &mut Millis, ticks: u64| *span = (*span).min(TICK.times(ticks));
     state.clock = Some(Timestamp::ZERO);
     state.unsaved = Millis::ZERO;
+    // (it makes keys, and decides nothing)
+    state.alerted = 0;
     for group in &mut state.groups {
         // a wish is repeated after two; the drain is one, a kept revision goes after two
         cap(&mut group.sent, 2);
@@ -71,6 +73,7 @@ pub(super) fn cut(mut state: State) -> State {
     cap(&mut progress.in_step, 1);
     cap(&mut progress.in_traffic, 1);
     cap(&mut progress.baked, 1);
+    cap(&mut progress.best_baked, 1);
     cap(&mut progress.since_look, 1);
     cap(&mut progress.no_data, 2);
     cap(&mut progress.stalled, 3);

@@ -1,24 +1,37 @@
 //! The liveness properties L1 to L8, judged at the end of a run or while time passes.
 
-use lifecycle_core::backend::RouteWish;
-use lifecycle_core::machine::{Phase, Way};
+use lifecycle_core::machine::{Outcome, Phase, Way};
 use lifecycle_core::plan::{Mode, Weight};
 use lifecycle_core::time::Millis;
 
+use super::End;
 use super::safety::Finding;
 use super::view::View;
 
-/// L1, L6: once nothing is left to do, stable has its replicas, and nothing else runs but what is kept.
-pub(crate) fn l1_the_desired_state_is_reached(view: &View, settled: bool) -> Finding {
+/// L1, L6: once nothing is left to do, the newest spec was acted on, stable has its replicas, and nothing
+/// else runs but what is kept.
+pub(crate) fn l1_the_desired_state_is_reached(view: &View, end: End) -> Finding {
     let (plan, state) = view.both()?;
-    if state.paused.is_some() {
-        return None;
-    }
-    if !settled {
-        return Some(format!("not settled: {:?}, step {}", state.phase, state.progress.step + 1));
+    match end {
+        End::CutOff => return None,
+        // a person was asked for, and that is told
+        End::Waits => return state.paused.is_none().then(|| "waits for nobody".to_owned()),
+        End::GaveUp => {
+            return Some(format!("not settled: {:?}, step {}", state.phase, state.progress.step + 1));
+        }
+        End::Settled => {}
     }
     if state.is_active() || state.next.is_some() {
         return Some(format!("still {:?}", state.phase));
+    }
+    if let Some(target) = &view.target
+        && state.acted_on.as_deref() != Some(&*target.desired.hash)
+    {
+        return Some(format!("{} was asked for and nothing was done", target.desired.version));
+    }
+    let promoted = matches!(&state.last, Some(ended) if ended.outcome == Outcome::Promoted);
+    if promoted && view.stable().map(|revision| &*revision.hash) != state.acted_on.as_deref() {
+        return Some("promoted, but not what was asked for".to_owned());
     }
     let stable = view.stable().map(|revision| revision.hash.clone());
     let kept =
@@ -45,7 +58,8 @@ pub(crate) fn l2_every_phase_has_a_deadline(view: &View) -> Finding {
     let (plan, state) = view.both()?;
     let stalled = state.progress.stalled;
     let bound = plan.progress_deadline() + plan.analysis().interval.times(4) + Millis::from_secs(60);
-    (state.phase == Phase::Progressing && state.paused.is_none() && stalled > bound)
+    let forward = matches!(state.phase, Phase::Progressing | Phase::Promoting);
+    (forward && state.paused.is_none() && stalled > bound)
         .then(|| format!("no progress for {stalled}"))
 }
 
@@ -88,7 +102,18 @@ pub(crate) fn l7_no_data_pauses(view: &View, without_data: Millis) -> Finding {
         .then(|| format!("no data for {without_data}, and the rollout goes on"))
 }
 
-/// L8: replicas that serve nobody never block: the wish for a route is not repeated for ever.
-pub(crate) fn l8_wishes_are_not_repeated_for_ever(repeats: usize, wish: &RouteWish) -> Finding {
-    (repeats > 10_000).then(|| format!("wish {} was sent {repeats} times", wish.token))
+/// L8: unready old replicas can always be removed: where a rollout has come to its end, no older revision
+/// without a single ready replica is left, but for one that is kept.
+pub(crate) fn l8_no_unready_revision_is_left(view: &View, end: End) -> Finding {
+    let state = view.state()?;
+    if end != End::Settled {
+        return None;
+    }
+    let kept = state.kept.and_then(|kept| state.revision(kept.revision)).map(|revision| &revision.hash);
+    let stable = view.stable().map(|revision| &revision.hash);
+    view.world.groups.iter().find_map(|group| {
+        let hash = Some(&group.revision.hash);
+        (hash != kept && hash != stable && group.created > 0 && group.ready == 0)
+            .then(|| format!("{} has {} replicas, none of them ready", group.revision, group.created))
+    })
 }

@@ -59,11 +59,22 @@ pub enum Fact<'a> {
     },
     /// From here on no fault happens any more.
     FaultsOver,
-    /// Nothing more will happen: the world has settled, or the run has ended.
-    End {
-        /// Did the run end because nothing was left to do (and not because time was up)?
-        settled: bool,
-    },
+    /// The run is over.
+    End(End),
+}
+
+/// Why a run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// Nothing is left to do.
+    Settled,
+    /// A rollout waits for a person, and nobody comes.
+    Waits,
+    /// Time was up that somebody had set: whatever was on its way goes on.
+    CutOff,
+    /// There was always more to do, for longer than any rollout may take.
+    GaveUp,
 }
 
 /// The true state of the world, which the driver may not know.
@@ -112,7 +123,8 @@ impl WorldGroup {
 pub struct Violation {
     /// When.
     pub at: Timestamp,
-    /// Which property: `S1` to `S17`, `L1` to `L8`.
+    /// Which property: `S1` to `S12`, `S16`, `L1` to `L5`, `L7`, `L8`. (S13, S14 and S15 compare two runs,
+    /// and L6 is S1, S2, S5 and L1 of a run with a newer spec; S17 is for a backend that shares its world.)
     pub property: &'static str,
     /// What happened, with the numbers.
     pub message: String,

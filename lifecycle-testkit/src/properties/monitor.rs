@@ -26,12 +26,12 @@ pub struct Monitor {
     back: Option<WayBack>,
     /// Did the last look at the canary have data?
     with_data: bool,
-    /// Since when the canary has traffic and no data.
-    dark_since: Option<Timestamp>,
+    /// For how long the canary has had traffic and no data, by looks that followed each other.
+    dark: Millis,
+    looked_at: Option<Timestamp>,
     /// Writes with a new token since everything has been at rest.
     at_rest: bool,
     writes_at_rest: usize,
-    repeats: usize,
     sometimes: Sometimes,
 }
 
@@ -144,15 +144,18 @@ impl Monitor {
                 self.find("S12", s::s12_recreate_is_exclusive(&self.view));
             }
             Fact::Crashed { applied } => {
+                // what was not saved yet is lost: at most a minute
+                self.dark = self.dark.left(Millis::from_secs(60));
                 if let Some(state) = self.view.state() {
                     self.sometimes.crashed_in[index(state.phase)] = true;
                 }
                 self.sometimes.crashed_after[applied.min(2)] = true;
             }
             Fact::FaultsOver => self.view.faults_over = Some(at),
-            Fact::End { settled } => {
-                self.find("L1", l::l1_the_desired_state_is_reached(&self.view, settled));
+            Fact::End(end) => {
+                self.find("L1", l::l1_the_desired_state_is_reached(&self.view, end));
                 self.find("L2", l::l2_every_phase_has_a_deadline(&self.view));
+                self.find("L8", l::l8_no_unready_revision_is_left(&self.view, end));
                 self.find("L5", l::l5_no_writes_at_rest(self.writes_at_rest));
             }
         }
@@ -184,7 +187,14 @@ impl Monitor {
         let of_canary: Vec<_> = of_canary.map(|(_, reading)| reading).collect();
         self.with_data = !of_canary.is_empty() && !of_canary.iter().any(|reading| silent(reading));
         let dark = of_canary.into_iter().any(silent) && self.canary_has_traffic();
-        self.dark_since = if dark { self.dark_since.or(Some(self.view.now)) } else { None };
+        // (while the driver cannot look, it cannot know)
+        let gap = self.looked_at.map_or(Millis::ZERO, |at| self.view.now.since(at));
+        let interval = self.view.plan().map_or(Millis::ZERO, |plan| plan.analysis().interval);
+        self.looked_at = Some(self.view.now);
+        self.dark = match dark {
+            true if gap <= interval.times(3) => self.dark + gap,
+            _ => Millis::ZERO,
+        };
     }
 
     fn canary_has_traffic(&self) -> bool {
@@ -219,13 +229,15 @@ impl Monitor {
         self.find("S9", s::s9_no_data_is_never_a_pass(&self.view, self.with_data, self.overruled));
         self.find("S16", s::s16_steps_take_their_time(&self.view, spent, self.overruled));
         self.find("L4", l::l4_going_back_is_at_once(&self.view));
-        let dark = self.dark_since.map_or(Millis::ZERO, |since| self.view.now.since(since));
-        self.find("L7", l::l7_no_data_pauses(&self.view, dark));
 
-        let state = &record.state;
+        let resumed =
+            self.view.before.as_ref().is_some_and(|old| old.state.paused.is_some()) && state.paused.is_none();
+        if new_step || resumed || state.phase != Phase::Progressing {
+            self.dark = Millis::ZERO;
+        }
+        self.find("L7", l::l7_no_data_pauses(&self.view, self.dark));
         if new_step {
             self.entered = Some(self.view.now);
-            self.dark_since = None;
             self.with_data = false;
         }
         if new_epoch {
@@ -242,9 +254,6 @@ impl Monitor {
         }
         if state.phase != Phase::Aborting {
             self.back = None;
-        }
-        if state.phase != Phase::Progressing {
-            self.dark_since = None;
         }
         self.commanded = false;
         self.at_rest = !state.is_active()
@@ -282,6 +291,7 @@ impl Monitor {
         self.find("S1", s::s1_available_stay_above_the_floor(&self.view, wish));
         self.find("S2", s::s2_creates_stay_below_the_ceiling(&self.view, wish));
         self.find("S6", s::s6_drained_before_it_shrinks(&self.view, wish));
+        self.find("S8", s::s8_replicas_keep_their_step(&self.view, wish));
         self.find("S10", s::s10_the_way_back_stays(&self.view, wish));
         let known = self.view.groups.get(&wish.revision.hash);
         let is_new = known.is_none_or(|group| {
@@ -297,8 +307,6 @@ impl Monitor {
         self.find("S8", s::s8_weight_keeps_its_step(&self.view, wish));
         self.find("S11", s::s11_blue_green_switches_once(&self.view, wish));
         let is_new = self.view.asked.as_ref().is_none_or(|asked| asked.token != wish.token);
-        self.repeats = if is_new { 0 } else { self.repeats + 1 };
-        self.find("L8", l::l8_wishes_are_not_repeated_for_ever(self.repeats, wish));
         self.effect(is_new);
         if !self.routes.contains(&wish.route) {
             self.routes.push(wish.route.clone());

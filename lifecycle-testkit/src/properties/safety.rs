@@ -4,7 +4,7 @@
 use lifecycle_core::analysis::{Bound, Check};
 use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
 use lifecycle_core::machine::{Phase, State};
-use lifecycle_core::plan::{Mode, Plan, Size, Weight};
+use lifecycle_core::plan::{Mode, Plan, Size, Weight, replicas};
 use lifecycle_core::time::Millis;
 
 use super::view::{View, share};
@@ -181,6 +181,25 @@ pub(crate) fn s8_weight_keeps_its_step(view: &View, wish: &RouteWish) -> Finding
         }
         _ => None,
     }
+}
+
+/// S8 without a router: the canary grows to the replicas of its step's weight, not further.
+pub(crate) fn s8_replicas_keep_their_step(view: &View, wish: &ScaleWish) -> Finding {
+    let (plan, state) = view.both()?;
+    let is_canary = view.canary().is_some_and(|canary| canary.hash == wish.revision.hash);
+    let before = view.groups.get(&wish.revision.hash).map_or(0, super::view::GroupView::highest);
+    let steps = plan.mode() == Mode::Ratio && state.phase == Phase::Progressing && state.stable.is_some();
+    // a replacement that is paused in its middle is scaled in proportion , as a paused Deployment is
+    let frozen = state.paused.is_some() && state.hold(plan).weight == Weight::FULL;
+    if frozen || !steps || !is_canary || wish.replicas <= before {
+        return None;
+    }
+    let (n, weight) = (state.replicas, state.hold(plan).weight);
+    let split = replicas::split(n, weight.get(), 100, plan.limits(n).surge).canary;
+    // (where the table would send a rising canary back to 0, it keeps the whole replicas of its weight)
+    let most = split.max((weight.get() * n / 100).max(1));
+    (wish.replicas > most)
+        .then(|| format!("{} to {} in a step of {weight}, at most {most}", wish.revision, wish.replicas))
 }
 
 /// S9: a revision that failed in its epoch is not promoted in it.

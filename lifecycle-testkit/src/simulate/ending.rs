@@ -34,7 +34,7 @@ pub(super) fn fault_end(event: &Happening) -> Timestamp {
 /// What is left to do in this state.
 pub(super) fn left(state: &State, wakes: bool) -> Left {
     if state.is_active() || state.next.is_some() || state.hook.is_some() || !state.alerts.is_empty() {
-        let waits = state.paused.is_some() && state.hook.is_none() && state.alerts.is_empty();
+        let waits = state.paused.is_some() && state.alerts.is_empty();
         return if waits { Left::Person } else { Left::Work };
     }
     let unheard = |group: &Group| group.acked < group.token || group.seen.desired != group.wish;

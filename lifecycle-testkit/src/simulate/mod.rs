@@ -146,6 +146,9 @@ impl Simulation {
         for (version, profile) in &scenario.versions {
             cluster.set_profile(version, *profile);
         }
+        for (url, behaviour) in &scenario.hooks {
+            cluster.set_hook(Arc::clone(url), *behaviour);
+        }
         cluster.watch(Monitor::new());
         if let Some(Initial { version, replicas }) = &scenario.initial {
             let hash = at(version).map_or_else(

@@ -12,7 +12,7 @@ use super::ending::{Left, fault_end, left};
 use super::scenario::{Happening, Scenario, What};
 use super::watch::Watch;
 use crate::cluster::{Cluster, Fault, at_once};
-use crate::properties::Fact;
+use crate::properties::{End, Fact};
 
 /// A driver whose tick failed tries again after this time.
 const RETRY: Millis = Millis::from_secs(1);
@@ -27,7 +27,7 @@ const MOST_TURNS: u64 = 4_000_000;
 const CLOCK_AT_ZERO: Millis = Millis::from_secs(30 * 24 * 3600);
 
 /// A rollout that waited for a person so long, with nobody to come, waits for ever.
-const FOREVER: Millis = Millis::from_secs(24 * 3600);
+const FOREVER: Millis = Millis::from_secs(3600);
 
 #[derive(Debug)]
 pub(super) struct Run {
@@ -107,9 +107,9 @@ impl Run {
         if let Some(outcome) = &self.outcome {
             return outcome.clone();
         }
-        let settled = loop {
-            if let Some(settled) = self.over() {
-                break settled;
+        let end = loop {
+            if let Some(end) = self.over() {
+                break end;
             }
             self.turns += 1;
             let (now, noticed) = self.cluster.advance_until_noticed(self.next());
@@ -120,7 +120,7 @@ impl Run {
                 self.tick(now, watch);
             }
         };
-        self.finish(settled)
+        self.finish(end)
     }
 
     /// The next time at which something is due.
@@ -137,11 +137,14 @@ impl Run {
             .fold(self.longest, Ord::min)
     }
 
-    /// Is it over, and if so, because everything has settled?
-    fn over(&mut self) -> Option<bool> {
+    /// Is it over, and if so, why?
+    fn over(&mut self) -> Option<End> {
         let now = self.cluster.now();
-        if self.until.is_some_and(|until| now >= until) || now >= self.longest || self.turns >= MOST_TURNS {
-            return Some(false);
+        if self.until.is_some_and(|until| now >= until) {
+            return Some(End::CutOff);
+        }
+        if now >= self.longest || self.turns >= MOST_TURNS {
+            return Some(End::GaveUp);
         }
         let quiet = self.happened == self.events.len()
             && self.back.is_none()
@@ -156,19 +159,19 @@ impl Run {
             Left::Keeping => self.until.is_none(),
             Left::Person => {
                 let for_ever = self.wake.is_none() || now.since(self.changed_at) >= FOREVER;
-                return (self.until.is_none() && for_ever).then_some(false);
+                return (self.until.is_none() && for_ever).then_some(End::Waits);
             }
         };
-        settled.then_some(true)
+        settled.then_some(End::Settled)
     }
 
-    fn finish(&mut self, settled: bool) -> OutcomeLine {
-        if settled && !self.faults_over {
+    fn finish(&mut self, end: End) -> OutcomeLine {
+        if end == End::Settled && !self.faults_over {
             // the driver was to die at a write that never came
             self.cluster.crash_after(None);
             self.cluster.see(Fact::FaultsOver);
         }
-        self.cluster.see(Fact::End { settled });
+        self.cluster.see(Fact::End(end));
         let stored = || self.cluster.record().map(|record| record.state).unwrap_or_default();
         let mut outcome = match self.driver.as_ref().and_then(Driver::state) {
             Some(state) => OutcomeLine::of(state),
@@ -311,11 +314,11 @@ impl Run {
                 self.left = Left::Work;
                 watch.failed(now, &error);
             }
-            Some(Ok(tick)) => self.ticked(now, &tick, watch),
+            Some(Ok(tick)) => self.ticked(now, clock, &tick, watch),
         }
     }
 
-    fn ticked(&mut self, now: Timestamp, tick: &Tick, watch: &mut dyn Watch) {
+    fn ticked(&mut self, now: Timestamp, clock: Timestamp, tick: &Tick, watch: &mut dyn Watch) {
         let ahead = self.ahead;
         self.wake = tick.wake_at.map(|wake| {
             let ms = wake.as_millis().saturating_add_signed(ahead.saturating_neg());
@@ -326,7 +329,10 @@ impl Run {
         }
         let Some(state) = self.driver.as_ref().and_then(Driver::state) else { return };
         self.commands.retain(|command| !state.seen_commands.contains(&command.id));
-        self.left = if !tick.actions.is_empty() || !tick.errors.is_empty() || !self.commands.is_empty() {
+        let asked = state.acted_on.as_ref() == Some(&self.target.desired.hash) || state.paused.is_some();
+        let due = tick.wake_at.is_some_and(|wake| wake <= clock);
+        let more = due || !asked || !tick.actions.is_empty() || !tick.errors.is_empty();
+        self.left = if more || !self.commands.is_empty() {
             Left::Work
         } else {
             left(state, tick.wake_at.is_some())

@@ -1,6 +1,7 @@
 //! What a simulation is told about the world: the cluster, the versions, and what happens when.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lifecycle_core::machine::CommandKind;
 use lifecycle_core::spec::RolloutSpec;
@@ -8,7 +9,7 @@ use lifecycle_core::time::{Millis, Timestamp};
 use lifecycle_core::version::Version;
 
 use super::field::ScenarioError;
-use crate::cluster::{ClusterConfig, Fault, Profile};
+use crate::cluster::{ClusterConfig, Fault, HookBehaviour, Profile};
 
 /// How long a fault lasts that does not say.
 pub const FAULT_SPAN: Millis = Millis::from_secs(60);
@@ -44,6 +45,8 @@ pub struct Scenario {
     pub cluster: ClusterConfig,
     /// How versions behave at the start; one that is not listed is healthy.
     pub versions: BTreeMap<Version, Profile>,
+    /// How hooks go, by their URL; one that is not listed passes at once.
+    pub hooks: BTreeMap<Arc<str>, HookBehaviour>,
     /// What serves at the start; `None`: nothing is deployed.
     pub initial: Option<Initial>,
     /// What happens, in the order of time.

@@ -5,6 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::scenario::hook_url;
+
 /// The names of the strategies.
 const STRATEGIES: [&str; 4] = ["rolling", "blue-green", "canary", "recreate"];
 
@@ -28,8 +30,9 @@ pub fn manifests_of(strategy: &'static str) -> impl Strategy<Value = Manifest> {
 }
 
 fn spec(strategy: &'static str) -> impl Strategy<Value = Value> {
-    (1u32..=8, own(strategy), analysis(strategy), 0u64..=10, 120u64..=600).prop_map(
-        move |(replicas, own, analysis, drain, deadline)| {
+    let hooks = prop_oneof![3 => Just(Vec::new()), 1 => vec(hook(), 1..=3)];
+    (1u32..=8, own(strategy), analysis(strategy), 0u64..=10, 120u64..=600, hooks).prop_map(
+        move |(replicas, own, analysis, drain, deadline, hooks)| {
             let mut spec = json!({
                 "agentId": "edge-agent",
                 "version": "1.5.0",
@@ -38,6 +41,7 @@ fn spec(strategy: &'static str) -> impl Strategy<Value = Value> {
                 "analysis": analysis,
                 "drain": seconds(drain),
                 "progressDeadline": seconds(deadline),
+                "hooks": hooks,
             });
             let section = match strategy {
                 "blue-green" => "blueGreen",
@@ -46,6 +50,29 @@ fn spec(strategy: &'static str) -> impl Strategy<Value = Value> {
             };
             spec[section] = own;
             spec
+        },
+    )
+}
+
+fn hook() -> impl Strategy<Value = Value> {
+    let points = vec![
+        "pre-deploy",
+        "post-deploy",
+        "pre-switch",
+        "post-switch",
+        "pre-phase",
+        "post-phase",
+        "smoke",
+        "integration",
+    ];
+    (prop::sample::select(points), 0usize..4, 5u64..=60, any::<bool>()).prop_map(
+        |(on, at, timeout, aborts)| {
+            json!({
+                "on": on,
+                "url": hook_url(at),
+                "timeout": seconds(timeout),
+                "onFailure": if aborts { "abort" } else { "continue" },
+            })
         },
     )
 }

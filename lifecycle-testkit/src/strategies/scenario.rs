@@ -7,7 +7,7 @@ use lifecycle_core::version::Version;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::cluster::{Fault, Profile, Rate, Readiness};
+use crate::cluster::{Fault, HookBehaviour, Profile, Rate, Readiness};
 use crate::simulate::{Happening, Initial, Scenario, What};
 
 /// Which faults a schedule may hold.
@@ -21,15 +21,18 @@ pub enum FaultKinds {
 }
 
 /// Worlds in which version 1.4.0 serves (or nothing does), 1.5.0 is asked for, and 1.6.0 may be later;
-/// with up to four commands or newer specs and up to four faults in the first 15 minutes.
+/// with up to four commands, newer specs or changes of behaviour and up to four faults in the first 15
+/// minutes. Hooks at `http://hook/0` to `http://hook/3` pass, take their time, fail, or never answer.
 pub fn scenarios(faults: FaultKinds) -> impl Strategy<Value = Scenario> {
     let most = if faults == FaultKinds::None { 0 } else { 4 };
     let cluster = (1u64..=40, 5u64..=200, 20u32..=500, any::<bool>());
     let versions = (profile(), profile());
     let said = vec((0u64..900_000, said()), 0..=4);
     let wrong = vec((0u64..900_000, fault()), 0..=most);
-    (cluster, versions, prop::option::weighted(0.9, 1u32..=8), said, wrong).prop_map(
-        |((start, latency, rps, weighted), (new, newer), initial, said, wrong)| {
+    let until = prop::option::weighted(0.1, (60u64..=1800).prop_map(Millis::from_secs));
+    let hooks = vec(hook(), 4);
+    (cluster, versions, prop::option::weighted(0.9, 1u32..=8), said, wrong, until, hooks).prop_map(
+        |((start, latency, rps, weighted), (new, newer), initial, said, wrong, until, hooks)| {
             let mut scenario = Scenario::default();
             scenario.cluster.pod_start = Millis::from_secs(start);
             scenario.cluster.api_latency = Millis(latency);
@@ -37,16 +40,43 @@ pub fn scenarios(faults: FaultKinds) -> impl Strategy<Value = Scenario> {
             scenario.cluster.splitting = if weighted { Splitting::Weighted } else { Splitting::Switch };
             scenario.versions.insert(Version::new(1, 5, 0), new);
             scenario.versions.insert(Version::new(1, 6, 0), newer);
+            scenario.until = until;
+            scenario.hooks =
+                hooks.into_iter().enumerate().map(|(at, hook)| (hook_url(at).into(), hook)).collect();
             scenario.initial = initial.map(|replicas| Initial::new(Version::new(1, 4, 0), replicas));
             scenario.events = said
                 .into_iter()
                 .chain(wrong)
                 .map(|(at, what)| Happening::new(Timestamp::from_millis(at), what))
                 .collect();
+            // what serves can serve again in the end, or no rollout could come to one
+            let changed = scenario.events.iter().filter_map(|happening| match &happening.what {
+                What::Set(version, profile) => Some((version.clone(), *profile)),
+                _ => None,
+            });
+            let mended: Vec<Happening> = changed
+                .map(|(version, profile)| What::Set(version, profile.ready(Readiness::AtOnce)))
+                .map(|what| Happening::new(Timestamp::from_millis(1_500_000), what))
+                .collect();
+            scenario.events.extend(mended);
             scenario.events.sort_by_key(|happening| happening.at);
             scenario
         },
     )
+}
+
+/// Where the hooks of generated manifests are.
+pub(super) fn hook_url(at: usize) -> String {
+    format!("http://hook/{at}")
+}
+
+fn hook() -> impl Strategy<Value = HookBehaviour> {
+    prop_oneof![
+        6 => Just(HookBehaviour::default()),
+        2 => (1u64..=60, any::<bool>())
+            .prop_map(|(s, passes)| HookBehaviour::new(Millis::from_secs(s), passes)),
+        1 => Just(HookBehaviour::silent()),
+    ]
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
@@ -75,6 +105,8 @@ fn said() -> impl Strategy<Value = What> {
         1 => Just(What::Command(CommandKind::Rollback(Some(Version::new(1, 4, 0))))),
         2 => (1u32..=8).prop_map(|n| What::Command(CommandKind::Scale(n))),
         3 => prop::sample::select(vec![4u64, 5, 6]).prop_map(|minor| What::Update(Version::new(1, minor, 0))),
+        2 => (prop::sample::select(vec![4u64, 5, 6]), profile())
+            .prop_map(|(minor, profile)| What::Set(Version::new(1, minor, 0), profile)),
     ]
 }
 
@@ -89,6 +121,9 @@ fn fault() -> impl Strategy<Value = What> {
         Fault::LateWrite,
     ]);
     prop_oneof![
+        1 => (1u64..=600).prop_map(|s| What::CriticalAlert(Millis::from_secs(s))),
+        1 => (prop::sample::select(vec![Fault::MetricsDown, Fault::ApiUnavailable]), 120u64..=1800)
+            .prop_map(|(fault, s)| What::Fault(fault, Millis::from_secs(s))),
         5 => (lasting, 1u64..=120).prop_map(|(fault, s)| What::Fault(fault, Millis::from_secs(s))),
         2 => Just(What::Fault(Fault::PodKill, Millis::ZERO)),
         3 => (prop::option::of(0u64..40), 1u64..=30)

@@ -6,7 +6,16 @@ use stateright::{Checker, Expectation, Model};
 /// Checks every reachable state of the model of this strategy on `n` replicas, with so many faults and
 /// commands on a path.
 pub(crate) fn check(strategy: &str, n: u32, faults: u8, commands: u8) {
-    let model = RolloutModel::of(strategy, n, faults, commands).unwrap();
+    walk(strategy, RolloutModel::of(strategy, n, faults, commands).unwrap());
+}
+
+/// The same of a first deployment: nothing serves yet.
+pub(crate) fn check_first(strategy: &str, n: u32, faults: u8, commands: u8) {
+    walk(&format!("first {strategy}"), RolloutModel::of(strategy, n, faults, commands).unwrap().first());
+}
+
+fn walk(strategy: &str, model: RolloutModel) {
+    let (n, faults, commands) = (model.n, model.faults, model.commands);
     let start = std::time::Instant::now();
     let checker = model.checker().threads(2).spawn_bfs().join();
     let states = checker.unique_state_count();

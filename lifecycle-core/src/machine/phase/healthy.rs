@@ -1,6 +1,7 @@
 //! Stable is what is asked for. What is left: a revision that is kept, and the hooks after the deployment.
 
 use super::super::event::EventKind;
+use super::super::follow;
 use super::super::hooks::{self, HookState};
 use super::super::mover;
 use super::super::state::{Next, Progress};
@@ -14,6 +15,9 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         return turn.wake_in(Millis::ZERO);
     }
     wrap_up(turn);
+    if follow::is_due(turn) {
+        turn.wake_in(Millis::ZERO);
+    }
     kept(turn);
     mover::idle(turn);
 }
@@ -24,7 +28,6 @@ fn wrap_up(turn: &mut Turn<'_>) {
     {
         // there is no way back from here: a hook that failed was told, and that is all
         turn.state.progress = Progress::default();
-        turn.wake_in(Millis::ZERO);
     }
 }
 

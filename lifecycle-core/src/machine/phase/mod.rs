@@ -12,6 +12,7 @@ use super::turn::Turn;
 use crate::backend::{AlertKind, Severity};
 use crate::plan::Weight;
 use crate::time::Millis;
+use crate::version::RevisionNumber;
 
 /// Decides what the phase wants, and asks for the next safe wishes towards it.
 pub(super) fn decide(turn: &mut Turn<'_>) {
@@ -24,10 +25,30 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     }
 }
 
+/// Failed readiness verdicts that a plan without a limit of its own takes from a canary that was in place
+/// and has nobody to serve it any more: the limit of rolling's default (A3 and D5 of the requirements).
+/// No check sees requests that nobody takes.
+const ATTEMPTS_WITHOUT_SERVICE: u32 = 3;
+
+/// How often a replica of the canary failed its readiness verdict, when that is too often.
+fn too_often_unready(turn: &Turn<'_>) -> Option<u32> {
+    let canary = turn.state.canary?;
+    let seen = turn.group(canary)?.seen;
+    let progress = &turn.state.progress;
+    let was_there = turn.state.phase == Phase::Promoting
+        || progress.step > 0
+        || !(progress.best_baked + progress.in_traffic).is_zero()
+        || turn.is_routed() && !turn.state.route.acknowledged_weight(canary).is_zero();
+    let limit = match turn.plan.readiness_attempts {
+        None if was_there && seen.ready == 0 && turn.state.stable.is_some() => ATTEMPTS_WITHOUT_SERVICE,
+        limit => limit?,
+    };
+    (seen.failed_attempts >= limit).then_some(seen.failed_attempts)
+}
+
 /// All traffic back to stable. Nothing pauses the way back.
 pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next>) {
-    let weight =
-        turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
+    let weight = turn.canary_share();
     let failed = matches!(
         reason,
         BackReason::CheckFailed(_)
@@ -36,18 +57,12 @@ pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next
             | BackReason::HookFailed(_)
     );
     turn.tell(EventKind::GoingBack { reason: reason.clone(), weight });
-    if failed {
-        let severity = if turn.plan.page_on_rollback { Severity::Critical } else { Severity::Warning };
-        let version =
-            turn.state.canary.and_then(|number| turn.revision(number)).map(|r| r.version.to_string());
-        let message = format!(
-            "deployment_rolled_back: {} ({}): {}",
-            version.unwrap_or_default(),
-            turn.plan.strategy,
-            reason.message()
-        );
-        turn.alert(AlertKind::RolledBack, severity, message);
+    if failed || (reason == BackReason::RollbackCommand && next.is_none()) {
+        let page = failed && turn.plan.page_on_rollback;
+        let severity = if page { Severity::Critical } else { Severity::Warning };
+        alert_rollback(turn, turn.state.canary, severity, &reason.message());
     }
+    turn.begin_anew();
     let state = &mut turn.state;
     state.phase = Phase::Aborting;
     state.back = Some(reason);
@@ -57,6 +72,24 @@ pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next
     state.progress.stalled = Millis::ZERO;
     state.progress.best = 0;
     state.progress.frozen = None;
+}
+
+/// Tells people that this revision is rolled back (or, as the first one, has failed).
+pub(super) fn alert_rollback(
+    turn: &mut Turn<'_>,
+    from: Option<RevisionNumber>,
+    severity: Severity,
+    why: &str,
+) {
+    let version = from.and_then(|number| turn.revision(number)).map(|revision| revision.version.to_string());
+    let (kind, word) = match turn.state.stable {
+        Some(_) => (AlertKind::RolledBack, "deployment_rolled_back"),
+        None => (AlertKind::Failed, "deployment_failed"),
+    };
+    let (name, strategy) = (&turn.state.name, &turn.plan.strategy);
+    let of = if name.is_empty() { String::new() } else { format!("{name} ") };
+    let message = format!("{word}: {of}{} ({strategy}): {why}", version.unwrap_or_default());
+    turn.alert(kind, severity, message);
 }
 
 /// The rollout ends where it is; what it has created serves on until the next rollout replaces it.

@@ -18,7 +18,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     let dt = turn.dt;
     turn.state.progress.in_step += dt;
     turn.state.progress.since_look += dt;
-    if let Some(attempts) = too_often_unready(turn) {
+    if let Some(attempts) = super::too_often_unready(turn) {
         return super::go_back(turn, BackReason::ReadinessFailed(attempts), None);
     }
     if let Some(reason) = gate::look(turn) {
@@ -43,38 +43,22 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     }
 }
 
-/// Failed readiness verdicts that a plan without a limit of its own takes from a canary that has traffic
-/// and nobody to serve it: the limit of rolling's default (A3 and D5 of the requirements). No check sees
-/// requests that nobody takes.
-const ATTEMPTS_WITHOUT_SERVICE: u32 = 3;
-
-fn too_often_unready(turn: &Turn<'_>) -> Option<u32> {
-    let canary = turn.state.canary?;
-    let seen = turn.group(canary)?.seen;
-    let refuses =
-        seen.ready == 0 && !turn.state.route.acknowledged_weight(canary).is_zero() && turn.is_routed();
-    let limit = match turn.plan.readiness_attempts {
-        None if refuses && turn.state.stable.is_some() => ATTEMPTS_WITHOUT_SERVICE,
-        limit => limit?,
-    };
-    (seen.failed_attempts >= limit).then_some(seen.failed_attempts)
-}
-
 /// The command to promote everything: no gate is asked any more.
 fn promote_all(turn: &mut Turn<'_>) {
     if !turn.state.progress.rollback {
         let (step, steps) = (turn.state.progress.step + 1, turn.steps());
         turn.tell(EventKind::GateOverruled { step, steps });
     }
+    turn.state.progress.overruled = true;
     to_promoting(turn);
 }
 
 fn to_promoting(turn: &mut Turn<'_>) {
-    let rollback = turn.state.progress.rollback;
-    let step = turn.state.progress.step;
+    let Progress { step, rollback, overruled, .. } = turn.state.progress;
+    turn.begin_anew();
     turn.state.phase = Phase::Promoting;
     turn.state.hook = None;
-    turn.state.progress = Progress { step, rollback, ..Progress::default() };
+    turn.state.progress = Progress { step, rollback, overruled, ..Progress::default() };
 }
 
 /// Runs the hooks before the step; true once its replicas may move.
@@ -223,6 +207,7 @@ fn may_shift(turn: &mut Turn<'_>, goal: Goal) -> bool {
 fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
     let was = std::mem::replace(&mut turn.state.progress.settled, reached);
     if !reached {
+        validate_anew(turn);
         return watch_deadline(turn, token);
     }
     if turn.hold().weight > turn.hold_before().map_or(Weight::ZERO, |hold| hold.weight) {
@@ -232,12 +217,13 @@ fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
             HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
         }
     }
-    let baked = turn.state.progress.baked;
     match gate::ask(turn, was) {
         Gate::Baking(left) => {
+            let progress = &mut turn.state.progress;
             // a canary that never stays in place long enough to bake makes no progress
-            if turn.state.progress.baked > baked {
-                turn.state.progress.stalled = Millis::ZERO;
+            if progress.baked > progress.best_baked {
+                progress.best_baked = progress.baked;
+                progress.stalled = Millis::ZERO;
             }
             turn.wake_in(left);
         }
@@ -245,6 +231,17 @@ fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
         Gate::Failed(reason) => super::go_back(turn, reason, None),
         Gate::Approval => turn.pause(PauseCause::Approval),
         Gate::Passed(evidence) => leave(turn, evidence),
+    }
+}
+
+/// Before it has traffic a revision is validated by being ready: all of it, for the whole time. (With
+/// traffic the checks judge, and a bake only waits.)
+fn validate_anew(turn: &mut Turn<'_>) {
+    let hold = turn.hold();
+    let Some(canary) = turn.state.canary.and_then(|number| turn.group(number)) else { return };
+    let unready = turn.seen.groups.is_some() && canary.seen.ready < hold.size.of(turn.n());
+    if unready && hold.weight.is_zero() {
+        turn.state.progress.baked = Millis::ZERO;
     }
 }
 
@@ -267,6 +264,7 @@ fn leave(turn: &mut Turn<'_>, evidence: Option<Arc<str>>) {
         HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
     }
     let (step, steps) = (turn.state.progress.step + 1, turn.steps());
+    turn.state.progress.overruled |= evidence.is_none();
     turn.tell(match evidence {
         Some(evidence) => EventKind::GatePassed { step, steps, evidence },
         None => EventKind::GateOverruled { step, steps },
@@ -274,9 +272,11 @@ fn leave(turn: &mut Turn<'_>, evidence: Option<Arc<str>>) {
     if step >= steps {
         return to_promoting(turn);
     }
+    turn.begin_anew();
     let before = std::mem::take(&mut turn.state.progress);
     let checks = before.checks.iter().map(crate::analysis::CheckState::anew).collect();
-    turn.state.progress = Progress { step, rollback: before.rollback, checks, ..Progress::default() };
+    let Progress { rollback, overruled, .. } = before;
+    turn.state.progress = Progress { step, rollback, overruled, checks, ..Progress::default() };
     turn.wake_in(Millis::ZERO);
 }
 

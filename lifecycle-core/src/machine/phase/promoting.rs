@@ -12,6 +12,9 @@ use crate::plan::{Mode, Weight};
 use crate::time::Millis;
 
 pub(super) fn decide(turn: &mut Turn<'_>) {
+    if let Some(attempts) = super::too_often_unready(turn) {
+        return super::go_back(turn, BackReason::ReadinessFailed(attempts), None);
+    }
     let n = turn.n();
     let old = turn.state.stable.and_then(|number| turn.group(number));
     let stable = match turn.plan.mode {
@@ -47,7 +50,7 @@ fn promote(turn: &mut Turn<'_>) {
     keep(turn);
     let has_hooks = turn.plan.hooks.iter().any(|hook| hook.on == HookPoint::PostDeploy);
     let state = &mut turn.state;
-    let rollback = state.progress.rollback;
+    let Progress { rollback, overruled, .. } = state.progress;
     state.stable = Some(canary);
     state.canary = None;
     state.phase = Phase::Healthy;
@@ -56,6 +59,8 @@ fn promote(turn: &mut Turn<'_>) {
     if let Some(revision) = turn.revision(canary) {
         let reason: Arc<str> = if rollback {
             BackReason::RollbackCommand.message().into()
+        } else if overruled {
+            format!("{} was promoted by command", revision.version).into()
         } else {
             format!("every gate of {} passed", revision.version).into()
         };

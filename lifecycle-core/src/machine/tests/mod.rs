@@ -3,6 +3,8 @@
 mod blue_green;
 mod canary;
 mod late;
+mod readiness;
 mod recreate;
+mod rest;
 mod rolling;
 mod world;

@@ -1,0 +1,109 @@
+//! Canaries that were in place and are not ready any more.
+
+use super::world::{World, analysis};
+use crate::machine::Phase;
+use crate::plan::{Amount, Hold, Mode, Plan, PlanBuilder, Retire, Size, Weight};
+use crate::time::Millis;
+
+fn minutes(m: u64) -> Millis {
+    Millis::from_secs(60 * m)
+}
+
+fn canary(mode: Mode) -> Plan {
+    PlanBuilder::new("canary", mode)
+        .step(Hold::new(Weight::new(50).unwrap(), minutes(30)))
+        .step(Hold::new(Weight::FULL, minutes(30)))
+        .limits(Amount::Replicas(1), Amount::Replicas(0))
+        .analysis(analysis(&["error_rate < 1%"]))
+        .build()
+        .unwrap()
+}
+
+fn validated() -> Plan {
+    PlanBuilder::new("blue-green", Mode::Routed { dynamic_stable: false })
+        .step(Hold::new(Weight::ZERO, minutes(15)).size(Size::Share(Weight::FULL)))
+        .step(Hold::new(Weight::FULL, minutes(30)))
+        .analysis(analysis(&["error_rate < 1%"]))
+        .retire(Retire::after_switch(minutes(60), minutes(60)))
+        .progress_deadline(minutes(10))
+        .build()
+        .unwrap()
+}
+
+fn updated(plan: Plan, n: u32) -> World {
+    let mut world = World::serving(plan, n);
+    world.update("2.0.0");
+    world
+}
+
+/// So many of the canary's replicas are ready; the others have failed this many verdicts.
+fn ready(world: &mut World, ready: u32, failed_attempts: u32) {
+    let status = world.groups.get_mut("2.0.0").unwrap();
+    (status.ready, status.available, status.failed_attempts) = (ready, ready, failed_attempts);
+}
+
+#[test]
+fn a_canary_that_nobody_serves_any_more_goes_back_in_every_mode() {
+    for mode in [Mode::Ratio, Mode::Routed { dynamic_stable: false }, Mode::Routed { dynamic_stable: true }] {
+        let mut world = updated(canary(mode), 4);
+        world.run(minutes(10));
+        ready(&mut world, 0, 2);
+        world.run(minutes(1));
+        assert_eq!(world.state.phase, Phase::Progressing, "{mode:?}: two verdicts are tolerated");
+        ready(&mut world, 0, 3);
+        world.run(minutes(1));
+        assert_eq!(world.last_reason("GoingBack"), "ReadinessFailed", "{mode:?}");
+    }
+}
+
+#[test]
+fn a_canary_that_somebody_still_serves_stays() {
+    let mut world = updated(canary(Mode::Routed { dynamic_stable: false }), 4);
+    world.run(minutes(10));
+    ready(&mut world, 1, 9);
+    world.run(minutes(1));
+    assert_eq!(world.state.phase, Phase::Progressing);
+}
+
+#[test]
+fn what_passed_before_the_canary_lost_its_traffic_is_no_evidence() {
+    let mut world = updated(canary(Mode::Ratio), 4);
+    world.run(minutes(31));
+    assert_eq!(world.state.progress.step, 1, "the second step");
+    world.run(Millis(29 * 60_000 - 5_000));
+    ready(&mut world, 0, 0);
+    world.step();
+    // it comes back without any data, when the bake has but seconds left
+    world.dark = true;
+    ready(&mut world, 4, 0);
+    world.run(minutes(3));
+    assert_eq!((world.state.phase, world.state.progress.step), (Phase::Progressing, 1));
+}
+
+#[test]
+fn validation_starts_anew_when_a_replica_is_not_ready() {
+    let mut world = updated(validated(), 4);
+    world.run(minutes(14));
+    ready(&mut world, 3, 1);
+    world.step();
+    ready(&mut world, 4, 0);
+    world.run(minutes(14));
+    assert_eq!(world.weight("2.0.0"), 0, "14 minutes since all of it was ready");
+    world.run(minutes(2));
+    assert_eq!(world.weight("2.0.0"), 100);
+}
+
+#[test]
+fn validation_that_starts_anew_for_ever_ends_by_its_deadline() {
+    let mut world = updated(validated(), 4);
+    for _ in 0..60 {
+        world.run(Millis::from_secs(30));
+        ready(&mut world, 3, 1);
+        world.run(Millis::from_secs(30));
+        if world.has("GoingBack") {
+            break;
+        }
+        ready(&mut world, 4, 0);
+    }
+    assert_eq!(world.last_reason("GoingBack"), "ProgressDeadlineExceeded");
+}
