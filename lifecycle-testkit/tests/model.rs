@@ -11,7 +11,8 @@ use model_support::{check, check_first};
 fn rolling_keeps_its_properties() {
     check("rolling", 1, 1, 0);
     check("rolling", 1, 0, 1);
-    check_first("rolling", 1, 1, 1);
+    check_first("rolling", 1, 1, 0);
+    check_first("rolling", 1, 0, 1);
     check("rolling", 2, 1, 0);
 }
 
@@ -19,7 +20,8 @@ fn rolling_keeps_its_properties() {
 fn blue_green_keeps_its_properties() {
     check("blue-green", 1, 1, 0);
     check("blue-green", 1, 0, 1);
-    check_first("blue-green", 1, 1, 1);
+    check_first("blue-green", 1, 1, 0);
+    check_first("blue-green", 1, 0, 1);
     check("blue-green", 2, 1, 0);
 }
 
@@ -27,7 +29,8 @@ fn blue_green_keeps_its_properties() {
 fn canary_keeps_its_properties() {
     check("canary", 1, 1, 0);
     check("canary", 1, 0, 1);
-    check_first("canary", 1, 1, 1);
+    check_first("canary", 1, 1, 0);
+    check_first("canary", 1, 0, 1);
     check("canary", 2, 1, 0);
 }
 
@@ -48,6 +51,7 @@ fn canary_with_a_shrinking_stable_keeps_its_properties() {
 fn recreate_keeps_its_properties() {
     check("recreate", 1, 1, 0);
     check("recreate", 1, 0, 1);
-    check_first("recreate", 1, 1, 1);
+    check_first("recreate", 1, 1, 0);
+    check_first("recreate", 1, 0, 1);
     check("recreate", 2, 1, 0);
 }

@@ -51,6 +51,7 @@ fn recreate_keeps_its_properties() {
 #[test]
 fn first_deployments_keep_their_properties() {
     for strategy in ["rolling", "blue-green", "canary", "canary-ratio", "recreate"] {
-        check_first(strategy, 4, 1, 1);
+        check_first(strategy, 1, 1, 1);
+        check_first(strategy, 4, 1, 0);
     }
 }

@@ -83,13 +83,7 @@ pub struct HookCall {
 impl HookCall {
     /// A call of the hook at `url`, for a deployment without a name.
     #[must_use]
-    pub fn new(
-        key: EffectKey,
-        point: HookPoint,
-        url: Arc<str>,
-        timeout: Millis,
-        revision: Revision,
-    ) -> Self {
+    pub fn new(key: EffectKey, point: HookPoint, url: Arc<str>, timeout: Millis, revision: Revision) -> Self {
         Self { key, point, url, timeout, revision, deployment: "".into() }
     }
 

@@ -159,6 +159,8 @@ pub enum EventKind {
     Measured { check: Arc<str>, verdict: Arc<str>, message: Arc<str> },
     /// The rollout goes back to stable.
     GoingBack { reason: BackReason, weight: Weight },
+    /// A newer version is asked for: this one's replicas serve on until the newer ones replace them.
+    SetAside { revision: Option<Revision>, newer: Arc<str> },
     /// All traffic is on stable and the canary is gone.
     WentBack { reason: BackReason, stable: Option<Revision> },
     /// The new revision is stable now.
@@ -203,6 +205,7 @@ impl EventKind {
             Self::GateOverruled { .. } => "GateOverruled",
             Self::Measured { .. } => "Measured",
             Self::GoingBack { .. } => "GoingBack",
+            Self::SetAside { .. } => "SetAside",
             Self::WentBack { .. } => "WentBack",
             Self::Promoted { .. } => "Promoted",
             Self::Retired { .. } => "Retired",
@@ -225,6 +228,7 @@ impl EventKind {
     pub fn reason(&self) -> String {
         match self {
             Self::GoingBack { reason, .. } | Self::WentBack { reason, .. } => reason.name().to_owned(),
+            Self::SetAside { .. } => "Superseded".to_owned(),
             Self::Paused { cause } => cause.name().to_owned(),
             Self::CommandDone { command, .. } | Self::CommandRefused { command, .. } => {
                 command.to_string().split(' ').next().unwrap_or_default().to_owned()
@@ -259,6 +263,10 @@ impl EventKind {
             Self::Measured { check, message, .. } => format!("{check}: {message}"),
             Self::GoingBack { reason, weight } => {
                 format!("{}; from {weight} back to stable", reason.message())
+            }
+            Self::SetAside { revision, newer } => {
+                let version = revision.as_ref().map(|r| r.version.to_string()).unwrap_or_default();
+                format!("version {newer} is asked for now; {version} serves on until it is replaced")
             }
             Self::WentBack { reason, stable: Some(stable) } => {
                 format!("{} serves all traffic again: {}", stable.version, reason.message())

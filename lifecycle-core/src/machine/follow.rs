@@ -88,12 +88,12 @@ fn supersede(turn: &mut Turn<'_>, desired: &Desired) {
         turn.state.acted_on = Some(Arc::clone(&desired.hash));
         return;
     }
-    let reason = BackReason::Superseded(desired.version.to_string().into());
+    let newer: Arc<str> = desired.version.to_string().into();
     if turn.plan.mode == Mode::Ratio && desired.mode == Mode::Ratio {
         // replicas of the superseded revision serve on until the newest ones replace them
-        phase::set_aside(turn, reason);
+        phase::set_aside(turn, newer);
     } else {
-        phase::go_back(turn, reason, Some(Next::Spec));
+        phase::go_back(turn, BackReason::Superseded(newer), Some(Next::Spec));
     }
 }
 

@@ -81,7 +81,8 @@ fn plan(strategy: &str) -> Option<Plan> {
     let check = "error_rate < 1%".parse().ok()?;
     let mut analysis = AnalysisPlan::default();
     (analysis.interval, analysis.min_requests, analysis.checks) = (TICK, 1, vec![check]);
-    analysis.no_data_limit = TICK.times(2);
+    // (the window is the bake of a first deployment)
+    (analysis.window, analysis.no_data_limit) = (TICK, TICK.times(2));
     let builder = match strategy {
         "rolling" => PlanBuilder::new(strategy, Mode::Ratio).step(hold(Weight::FULL)),
         "blue-green" => PlanBuilder::new(strategy, routed(false))
@@ -300,7 +301,10 @@ impl RolloutModel {
         resting
             && s.env.groups.iter().all(|(_, group)| {
                 let is_stable = stable.is_some_and(|stable| stable.hash == group.revision.hash);
-                if is_stable { group.ready == self.n && group.created == self.n } else { group.created == 0 }
+                // (what serves before anything was promoted is not taken away: S10)
+                let serves = stable.is_none() && group.ready > 0;
+                let whole = group.ready == self.n && group.created == self.n;
+                if is_stable { whole } else { group.created == 0 || serves }
             })
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn l1_the_desired_state_is_reached(view: &View, end: End) -> Finding 
             if group.created != state.replicas {
                 return Some(format!("stable has {} of {} replicas", group.created, state.replicas));
             }
-        } else if Some(hash) != kept.as_ref() && group.created > 0 {
+        } else if Some(hash) != kept.as_ref() && group.created > 0 && (stable.is_some() || group.ready == 0) {
             return Some(format!("{} still has {} replicas", group.revision, group.created));
         }
     }
@@ -59,8 +59,7 @@ pub(crate) fn l2_every_phase_has_a_deadline(view: &View) -> Finding {
     let stalled = state.progress.stalled;
     let bound = plan.progress_deadline() + plan.analysis().interval.times(4) + Millis::from_secs(60);
     let forward = matches!(state.phase, Phase::Progressing | Phase::Promoting);
-    (forward && state.paused.is_none() && stalled > bound)
-        .then(|| format!("no progress for {stalled}"))
+    (forward && state.paused.is_none() && stalled > bound).then(|| format!("no progress for {stalled}"))
 }
 
 /// L3: the way back takes at most 4 effects with a router and a whole stable, else 2N + 4.

@@ -41,7 +41,15 @@ pub(super) fn left(state: &State, wakes: bool) -> Left {
     if state.groups.iter().any(unheard) || !state.route.pending.is_empty() {
         return Left::Work;
     }
-    let mut old = state.groups.iter().filter(|group| Some(group.revision) != state.stable);
+    // (what serves before anything was promoted is left alone)
+    let left_alone = |group: &Group| {
+        state.stable.is_none() && group.seen.ready > 0 && group.wish > 0 && group.wish == group.seen.created
+    };
+    let mut old = state
+        .groups
+        .iter()
+        .filter(|group| Some(group.revision) != state.stable)
+        .filter(|group| !left_alone(group));
     if old.clone().any(|group| group.wish > 0 || group.seen.created > 0 || group.seen.terminating > 0) {
         Left::Work
     } else if wakes && old.next().is_some() {

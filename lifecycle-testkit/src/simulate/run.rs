@@ -332,11 +332,8 @@ impl Run {
         let asked = state.acted_on.as_ref() == Some(&self.target.desired.hash) || state.paused.is_some();
         let due = tick.wake_at.is_some_and(|wake| wake <= clock);
         let more = due || !asked || !tick.actions.is_empty() || !tick.errors.is_empty();
-        self.left = if more || !self.commands.is_empty() {
-            Left::Work
-        } else {
-            left(state, tick.wake_at.is_some())
-        };
+        self.left =
+            if more || !self.commands.is_empty() { Left::Work } else { left(state, tick.wake_at.is_some()) };
         watch.ticked(now, tick, state);
     }
 }

@@ -170,14 +170,16 @@ fn is_only_ready(turn: &Turn<'_>, revision: RevisionNumber) -> bool {
 /// the floor allows.
 fn shrink(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
     let Some(at) = turn.state.groups.iter().position(|group| group.revision == revision) else { return };
-    let least = if gives_up(turn) {
+    let least = if gives_up(turn) && turn.state.canary == Some(revision) {
         0
     } else {
         let least = needed(turn, at);
         if is_only_ready(turn, revision) { least.max(1) } else { least }
     };
-    let wish = turn.state.groups[at].wish;
-    ask(turn, revision, size.max(least).min(wish));
+    // (what was wished for before, and may be less, is repeated where that is safe)
+    if size.max(least) < turn.state.groups[at].wish {
+        ask(turn, revision, size.max(least));
+    }
 }
 
 /// Available replicas that this group must keep, so that N - maxUnavailable are left when every other
@@ -196,7 +198,8 @@ fn is_there(turn: &Turn<'_>, revision: Option<RevisionNumber>, size: u32) -> boo
     group.wish == size && group.is_acknowledged() && group.seen.created == size && group.seen.terminating == 0
 }
 
-/// The abort of a first deployment: there is nothing to go back to.
+/// The abort of a first deployment: there is nothing to go back to, and the canary goes whoever it serves.
+/// (One that it has superseded, and that serves, stays.)
 fn gives_up(turn: &Turn<'_>) -> bool {
     turn.state.phase == Phase::Aborting && turn.state.stable.is_none()
 }
@@ -229,6 +232,7 @@ fn repeat(turn: &mut Turn<'_>) {
 
 /// Would this wish, which has not taken effect, take available replicas below the floor by now?
 fn takes_too_much(turn: &Turn<'_>, at: usize) -> bool {
-    let exempt = turn.plan.mode == Mode::Exclusive || gives_up(turn);
+    let given_up = gives_up(turn) && turn.state.canary == Some(turn.state.groups[at].revision);
+    let exempt = turn.plan.mode == Mode::Exclusive || given_up;
     !exempt && turn.state.groups[at].wish < needed(turn, at)
 }

@@ -2,11 +2,12 @@
 
 use super::super::state::Way;
 use super::super::turn::Turn;
-use super::{Goal, ask, ask_way, is_there, none_left, others, repeat, shrink};
+use super::{Goal, ask, ask_way, gives_up, is_there, none_left, others, repeat, shrink};
 use crate::plan::replicas::{self, Set, Sets, Sizes};
 
 pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
     if !balance(turn) {
+        repeat(turn);
         return false;
     }
     let (stable, canary) = (turn.state.stable, turn.state.canary);
@@ -30,7 +31,7 @@ pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
 
     let ready = canary.and_then(|number| turn.group(number)).map_or(0, super::Group::surely_ready);
     let back = stable.and_then(|number| turn.group(number)).map_or(0, super::Group::surely_available);
-    none_left(turn, &others(turn))
+    (none_left(turn, &others(turn)) || gives_up(turn))
         && is_there(turn, stable, goal.stable)
         && is_there(turn, canary, goal.canary)
         && ready >= goal.canary

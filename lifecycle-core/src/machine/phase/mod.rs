@@ -6,11 +6,12 @@ mod healthy;
 mod progressing;
 mod promoting;
 
+use std::sync::Arc;
+
 use super::event::{BackReason, EventKind};
 use super::state::{Next, Phase};
 use super::turn::Turn;
 use crate::backend::{AlertKind, Severity};
-use crate::plan::Weight;
 use crate::time::Millis;
 use crate::version::RevisionNumber;
 
@@ -93,8 +94,9 @@ pub(super) fn alert_rollback(
 }
 
 /// The rollout ends where it is; what it has created serves on until the next rollout replaces it.
-pub(super) fn set_aside(turn: &mut Turn<'_>, reason: BackReason) {
-    turn.tell(EventKind::GoingBack { reason, weight: Weight::ZERO });
+pub(super) fn set_aside(turn: &mut Turn<'_>, newer: Arc<str>) {
+    let revision = turn.state.canary.and_then(|number| turn.revision(number));
+    turn.tell(EventKind::SetAside { revision, newer });
     let state = &mut turn.state;
     state.phase = Phase::Healthy;
     state.canary = None;
