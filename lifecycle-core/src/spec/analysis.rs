@@ -58,6 +58,16 @@ impl AnalysisSpec {
         let mut rules = AnalysisPlan::default();
         rules.interval = fields.read_or("interval", rules.interval, Field::time_span)?;
         rules.window = fields.read_or("window", rules.window, Field::time_span)?;
+        if rules.window < rules.interval {
+            let (window, interval) = (rules.window, rules.interval);
+            let problem = "a look would not see all that came in since the one before";
+            return Err(fields.error_at(
+                "window",
+                format!(
+                    "{window} is shorter than interval ({interval}), and {problem}: write at least {interval}"
+                ),
+            ));
+        }
         rules.initial_delay = fields.read_or("initialDelay", rules.initial_delay, Field::duration)?;
         let min_requests = fields.read("minRequests", |field| field.whole(0..=1_000_000_000))?;
         rules.min_requests = min_requests.map_or(rules.min_requests, u64::from);
@@ -75,10 +85,6 @@ impl AnalysisSpec {
 }
 
 fn queries(field: &Field<'_>) -> Result<Vec<Query>, SpecError> {
-    let map = field.mapping()?;
-    if map.len() > MAX_CHECKS {
-        return Err(field.error(format!("{} queries are more than {MAX_CHECKS}", map.len())));
-    }
     let word = |name: &str| {
         let mut letters = name.chars();
         letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
@@ -86,8 +92,7 @@ fn queries(field: &Field<'_>) -> Result<Vec<Query>, SpecError> {
             && name.len() <= 63
     };
     let mut queries = Vec::new();
-    for (name, value) in map {
-        let entry = Field { path: super::error::child(&field.path, name), value };
+    for (name, entry) in field.entries(MAX_CHECKS)? {
         if !word(name) {
             let problem = "is not a name for a query: write letters, digits and _, at most 63, not beginning with a digit";
             return Err(entry.error(problem));
@@ -99,13 +104,13 @@ fn queries(field: &Field<'_>) -> Result<Vec<Query>, SpecError> {
         if text.len() > MAX_QUERY {
             return Err(entry.error(format!("{} bytes of query are more than {MAX_QUERY}", text.len())));
         }
-        queries.push((name.as_str().into(), text.into()));
+        queries.push((name.into(), text.into()));
     }
     Ok(queries)
 }
 
 fn check(item: &Field<'_>, queries: &[&str]) -> Result<Check, SpecError> {
-    let text = match item.value.as_str() {
+    let text = match item.value().as_str() {
         Some(text) => text,
         None => return Err(item.error("not text: write a check like \"error_rate < 1%\"")),
     };

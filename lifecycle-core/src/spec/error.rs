@@ -1,4 +1,4 @@
-//! Why a manifest was refused.
+//! Why a document was refused.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -6,7 +6,8 @@ use thiserror::Error;
 /// How much of a value an error repeats.
 const SHOWN_CHARS: usize = 60;
 
-/// Why a manifest was refused: one line, with the path of the field and what is accepted.
+/// Why a manifest, or another document that is read [field by field](super::field), was refused: one
+/// line, with the path of the field and what is accepted.
 ///
 /// # Example
 /// ```
@@ -18,7 +19,7 @@ const SHOWN_CHARS: usize = 60;
 #[error("{path}: {problem}")]
 #[non_exhaustive]
 pub struct SpecError {
-    /// The field, `spec.canary.steps[1].setWeight`; `manifest` for the document as a whole.
+    /// The field, `spec.canary.steps[1].setWeight`; for the document as a whole its name, `manifest`.
     pub path: String,
     /// What is wrong with it and what is accepted, on one line.
     pub problem: String,
@@ -28,8 +29,7 @@ impl SpecError {
     /// An error in this field.
     #[must_use]
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        let path = path.into();
-        Self { path: if path.is_empty() { "manifest".to_owned() } else { path }, problem: problem.into() }
+        Self { path: path.into(), problem: problem.into() }
     }
 }
 

@@ -20,7 +20,7 @@
 mod analysis;
 mod duration;
 mod error;
-mod field;
+pub mod field;
 mod kind;
 mod parts;
 mod rollout;
@@ -32,6 +32,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub use analysis::AnalysisSpec;
@@ -50,6 +51,9 @@ pub const API_VERSION: &str = "enis.andaon.com/v1";
 
 /// The `kind` of manifests.
 pub const KIND: &str = "AgentDeployment";
+
+/// What errors call the document as a whole.
+const NAME: &str = "manifest";
 
 /// What Kubernetes keeps in `metadata`: accepted, so that an object read from the API is a manifest.
 const METADATA: [&str; 15] = [
@@ -101,7 +105,7 @@ impl Manifest {
     /// assert_eq!(manifest.spec.canary().steps.len(), 3);
     /// ```
     pub fn from_yaml(text: &str) -> Result<Self, SpecError> {
-        Self::read(&document(text)?)
+        Self::read(&document(text, NAME)?)
     }
 
     /// Reads a manifest from a value, as an API hands it over. `status` is not looked at.
@@ -114,10 +118,9 @@ impl Manifest {
     }
 
     fn read(value: &Value) -> Result<Self, SpecError> {
-        let root = Field::root(value);
+        let root = Field::root(value, NAME);
         if !value.is_object() {
-            let wanted = "a manifest: write a mapping with apiVersion, kind, metadata and spec";
-            return Err(root.error(format!("{} is not {wanted}", error::shown(value))));
+            return Err(root.expected("a manifest: write a mapping with apiVersion, kind, metadata and spec"));
         }
         let fields = root.fields(&["apiVersion", "kind", "metadata", "spec", "status"])?;
         for (name, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
@@ -133,10 +136,36 @@ impl Manifest {
     }
 }
 
+/// The same as [`Manifest::from_value`]: an error keeps the path of its field, in whatever format.
+///
+/// # Example
+/// ```
+/// # use lifecycle_core::spec::Manifest;
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Request {
+///     dry_run: bool,
+///     manifest: Manifest,
+/// }
+/// let text = r#"{"dry_run": true, "manifest": {
+///     "apiVersion": "enis.andaon.com/v1", "kind": "AgentDeployment", "metadata": {"name": "edge-agent"},
+///     "spec": {"version": "1.5.0", "replicas": 0}
+/// }}"#;
+/// let error = serde_json::from_str::<Request>(text).unwrap_err();
+/// assert!(error.to_string().starts_with("spec.replicas: 0 is not a whole number from 1 to 100000"));
+///
+/// let request: Request = serde_json::from_str(&text.replace("0}", "3}")).unwrap();
+/// assert!(request.dry_run && request.manifest.spec.replicas() == 3);
+/// ```
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        Self::read(&text::value(reader, NAME)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// A value that did not come through [`document`] may be of any depth.
 fn check_depth(value: &Value, path: &str, left: usize) -> Result<(), SpecError> {
     if left == 0 && (value.is_array() || value.is_object()) {
-        return Err(SpecError::new(path, text::too_deep()));
+        return Err(SpecError::new(if path.is_empty() { NAME } else { path }, text::too_deep()));
     }
     match value {
         Value::Array(items) => items.iter().try_for_each(|item| check_depth(item, path, left - 1)),

@@ -13,6 +13,9 @@ use crate::time::Millis;
 /// How many hooks a manifest may have.
 const MAX_HOOKS: usize = 64;
 
+/// How many settings of its own a traffic provider may have.
+const MAX_SETTINGS: usize = 64;
+
 /// How a replica is asked whether it is ready (or alive).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -93,8 +96,8 @@ impl Traffic {
             let (provider, service) = (TrafficProvider::Service, Arc::clone(name));
             return Ok(Self { provider, service, settings: Map::new() });
         };
-        let map = section.mapping()?;
-        let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+        let written = section.entries(MAX_SETTINGS)?;
+        let keys: Vec<&str> = written.iter().map(|(key, _)| *key).collect();
         let fields = section.fields(&keys)?;
         let providers = [
             ("service", TrafficProvider::Service),
@@ -102,14 +105,14 @@ impl Traffic {
             ("gateway-api", TrafficProvider::GatewayApi),
             ("flagger", TrafficProvider::Flagger),
         ];
-        let provider =
-            fields.read_or("provider", TrafficProvider::Service, |field| field.one_of(&providers))?;
+        let provider = fields
+            .read_or("provider", TrafficProvider::Service, |field| field.one_of("a provider", &providers))?;
         if provider == TrafficProvider::Service {
             section.fields(&["provider", "service"])?;
         }
         let service = fields.read_or("service", Arc::clone(name), Field::name)?;
-        let own = |(key, _): &(&String, &Value)| !matches!(key.as_str(), "provider" | "service");
-        let settings = map.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let own = written.iter().filter(|(key, _)| !matches!(*key, "provider" | "service"));
+        let settings = own.map(|(key, field)| ((*key).to_owned(), field.value().clone())).collect();
         Ok(Self { provider, service, settings })
     }
 }
@@ -142,23 +145,12 @@ fn hook(item: &Field<'_>) -> Result<PlannedHook, SpecError> {
         ("smoke", HookPoint::Smoke),
         ("integration", HookPoint::Integration),
     ];
-    let on = fields.required("on", "when it runs, like on: pre-deploy", |field| field.one_of(&points))?;
-    let url = fields.required("url", "what is called, like http://host/path", url)?;
+    let on = fields.required("on", "when it runs, like on: pre-deploy", |field| {
+        field.one_of("a point of a rollout", &points)
+    })?;
+    let url = fields.required("url", "what is called, like http://host/path", Field::url)?;
     let timeout = fields.read_or("timeout", Millis::from_secs(30), Field::time_span)?;
-    let aborts =
-        fields.read_or("onFailure", true, |field| field.one_of(&[("abort", true), ("continue", false)]))?;
+    let reactions = [("abort", true), ("continue", false)];
+    let aborts = fields.read_or("onFailure", true, |field| field.one_of("a reaction", &reactions))?;
     Ok(PlannedHook::new(on, url, timeout, aborts))
-}
-
-fn url(field: &Field<'_>) -> Result<Arc<str>, SpecError> {
-    let text = field.text()?;
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let named = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['));
-    if named && text.len() <= 2048 && text.chars().all(|c| c.is_ascii_graphic()) {
-        Ok(text.into())
-    } else {
-        let shown = super::error::quoted(text);
-        Err(field
-            .error(format!("{shown} is not a URL: write one like http://host/path or https://host/path")))
-    }
 }

@@ -82,15 +82,18 @@ impl RolloutSpec {
     pub(super) fn read(field: &Field<'_>, name: &Arc<str>) -> Result<Self, SpecError> {
         let fields = field.fields(&KNOWN)?;
         let replicas = fields.read_or("replicas", 1, |field| field.whole(1..=MAX_REPLICAS))?;
-        let template =
-            fields.read("template", |field| field.mapping().map(|_| Arc::new(field.value.clone())))?;
+        let template = fields.read("template", |field| match field.value() {
+            Value::Object(_) => Ok(Arc::new(field.value().clone())),
+            _ => Err(field.expected("a mapping")),
+        })?;
         let spec = Self {
             agent_id: fields.read_or("agentId", Arc::clone(name), Field::label)?,
             version: fields.required("version", "a semantic version like version: 1.5.0", Field::version)?,
-            strategy: fields
-                .read_or("strategy", StrategyKind::Rolling, |field| field.one_of(&StrategyKind::WORDS))?,
+            strategy: fields.read_or("strategy", StrategyKind::Rolling, |field| {
+                field.one_of("a strategy", &StrategyKind::WORDS)
+            })?,
             replicas,
-            tier: fields.read_or("tier", Tier::Standard, |field| field.one_of(&Tier::WORDS))?,
+            tier: fields.read_or("tier", Tier::Standard, |field| field.one_of("a tier", &Tier::WORDS))?,
             health_check: Probe::read(&fields, "healthCheck", &Probe::readiness())?,
             liveness: Probe::read(&fields, "liveness", &Probe::liveness())?,
             template,
@@ -118,12 +121,11 @@ impl RolloutSpec {
 
     /// Zero downtime is mandatory for the enterprise tier.
     fn check_tier(&self, fields: &Fields<'_>) -> Result<(), SpecError> {
-        let refuse = |path: String, problem: String| Err(SpecError::new(path, problem));
         let (section, Room { max_unavailable, .. }) = match (self.tier, self.strategy) {
             (Tier::Standard, _) | (Tier::Enterprise, StrategyKind::BlueGreen) => return Ok(()),
             (Tier::Enterprise, StrategyKind::Recreate) => {
                 let problem = "recreate has downtime, and tier enterprise accepts none: write rolling, blue-green or canary";
-                return refuse(fields.path_of("strategy"), problem.to_owned());
+                return Err(fields.error_at("strategy", problem));
             }
             (Tier::Enterprise, StrategyKind::Rolling) => ("rolling", self.rolling.room),
             (Tier::Enterprise, StrategyKind::Canary) => ("canary", self.canary.room),
@@ -135,13 +137,11 @@ impl RolloutSpec {
             1 => "of a single replica is downtime".to_owned(),
             n => format!("would let fewer than {n} replicas serve"),
         };
-        let path = format!("{}.{section}.maxUnavailable", fields.path());
-        refuse(
-            path,
-            format!(
-                "{max_unavailable} {why}, and tier enterprise accepts none: write 0 (and maxSurge 1 or more)"
-            ),
-        )
+        let path = format!("{}.maxUnavailable", fields.path_of(section));
+        let problem = format!(
+            "{max_unavailable} {why}, and tier enterprise accepts none: write 0 (and maxSurge 1 or more)"
+        );
+        Err(SpecError::new(path, problem))
     }
 
     /// With this template, where the manifest has none (from the release in a registry).

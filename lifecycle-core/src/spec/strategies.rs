@@ -84,7 +84,7 @@ impl Room {
         let max_unavailable = fields.read_or("maxUnavailable", Amount::Replicas(0), amount)?;
         if max_surge.is_zero() && max_unavailable.is_zero() {
             let problem = "maxSurge and maxUnavailable are both 0, and nothing could move: make one of them at least 1 or 1%";
-            return Err(SpecError::new(fields.path_of("maxSurge"), problem));
+            return Err(fields.error_at("maxSurge", problem));
         }
         Ok(Self { max_surge, max_unavailable })
     }
@@ -149,13 +149,12 @@ fn steps(list: &Field<'_>, replicas: u32) -> Result<Vec<CanaryStep>, SpecError> 
     for item in list.list(MAX_STEPS)? {
         let step = CanaryStep::read(&item, replicas)?;
         if let Some(before) = steps.last().map(|step| step.weight).filter(|before| step.weight < *before) {
-            let path = format!("{}.setWeight", item.path);
             let problem = format!(
                 "{} is below the {} of the step before: write the same or more",
                 step.weight.get(),
                 before.get()
             );
-            return Err(SpecError::new(path, problem));
+            return Err(SpecError::new(format!("{}.setWeight", item.path()), problem));
         }
         steps.push(step);
     }

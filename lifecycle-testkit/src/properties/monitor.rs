@@ -263,6 +263,7 @@ impl Monitor {
                 // (an older revision may still wait for stable to be whole before it goes)
                 Some(group.revision) == state.stable
                     && group.wish == group.seen.created
+                    && group.acked >= group.token
                     && group.seen.terminating == 0
             })
             && state.route.pending.is_empty();

@@ -1,37 +1,46 @@
 //! A scenario from its text.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use lifecycle_core::backend::Splitting;
 use lifecycle_core::machine::CommandKind;
-use lifecycle_core::spec::{MAX_REPLICAS, document};
+use lifecycle_core::spec::field::{Field, Fields};
+use lifecycle_core::spec::{MAX_REPLICAS, SpecError, document, parse_duration};
 use lifecycle_core::time::{Millis, Timestamp};
 use lifecycle_core::version::Version;
 
-use super::field::{Field, Fields, Outcome, ScenarioError};
+use super::field::{Outcome, by_version, percentage, rate};
 use super::scenario::{DRIVER_DOWN, FAULT_SPAN, Happening, Initial, Scenario, What};
-use crate::cluster::{ClusterConfig, Fault, Profile, Rate, Readiness};
+use crate::cluster::{ClusterConfig, Fault, HookBehaviour, Profile, Rate, Readiness};
 
 /// More events than anybody writes.
 const MAX_EVENTS: usize = 10_000;
 
+/// More hooks than any manifest has.
+const MAX_HOOKS: usize = 1000;
+
+/// What errors call the document as a whole.
+const NAME: &str = "scenario";
+
+const KNOWN: [&str; 6] = ["cluster", "versions", "hooks", "initial", "events", "until"];
+
 const BEHAVIOUR: [&str; 5] = ["errorRate", "latencyP50", "latencyP95", "ready", "capacityRps"];
 
 pub(super) fn scenario(text: &str) -> Outcome<Scenario> {
-    let value = document(text).map_err(|error| {
-        // the reader of texts speaks of manifests
-        let path = if error.path == "manifest" { "" } else { &error.path };
-        ScenarioError::new(path, error.problem.replace("manifest", "scenario"))
-    })?;
-    let fields = Field::root(&value).fields(&["cluster", "versions", "initial", "events", "until"])?;
+    let value = document(text, NAME)?;
+    let fields = Field::root(&value, NAME).fields(&KNOWN)?;
     let mut scenario = Scenario { cluster: cluster(&fields)?, ..Scenario::default() };
     if let Some(versions) = fields.get("versions") {
-        for (version, field) in versions.by_version()? {
+        for (version, field) in by_version(&versions)? {
             let profile = Profile::default().capacity(scenario.cluster.capacity);
             let profile = behaviour(&field.fields(&BEHAVIOUR)?, profile)?;
             if scenario.versions.insert(version, profile).is_some() {
-                return field.refuse("is the same version as another one here: write each once");
+                return Err(field.error("is the same version as another one here: write each once"));
             }
         }
     }
+    scenario.hooks = fields.read_or("hooks", BTreeMap::new(), hooks)?;
     scenario.initial = fields.read("initial", initial)?;
     let events = fields.read_or("events", Vec::new(), |field| field.list(MAX_EVENTS))?;
     let mut now = scenario.clone();
@@ -40,12 +49,10 @@ pub(super) fn scenario(text: &str) -> Outcome<Scenario> {
         let last = scenario.events.last().map_or(Timestamp::ZERO, |last: &Happening| last.at);
         if event.at < last {
             let at = Millis(event.at.as_millis());
-            return Err(ScenarioError::new(
-                &format!("{}.at", field.path),
-                format!(
-                    "{at} is before the {last} of the event before it: write events in the order of time"
-                ),
-            ));
+            let problem = format!(
+                "{at} is before the {last} of the event before it: write events in the order of time"
+            );
+            return Err(SpecError::new(format!("{}.at", field.path()), problem));
         }
         scenario.events.push(event);
     }
@@ -60,7 +67,7 @@ fn cluster(fields: &Fields<'_>) -> Outcome<ClusterConfig> {
     let mut config = ClusterConfig::default();
     config.pod_start = fields.read_or("podStart", config.pod_start, Field::duration)?;
     config.api_latency = fields.read_or("apiLatency", config.api_latency, Field::duration)?;
-    config.traffic = fields.read_or("trafficRps", config.traffic, Field::rate)?;
+    config.traffic = fields.read_or("trafficRps", config.traffic, rate)?;
     config.splitting =
         fields.read_or("router", config.splitting, |field| field.one_of("a router", &routers))?;
     config.capacity = fields.read("capacityRps", capacity)?;
@@ -68,9 +75,9 @@ fn cluster(fields: &Fields<'_>) -> Outcome<ClusterConfig> {
 }
 
 fn capacity(field: &Field<'_>) -> Outcome<Rate> {
-    match field.rate()? {
-        rate if rate == Rate::default() => {
-            field.refuse("0 requests a second is no capacity: write more, or leave it out for no limit")
+    match rate(field)? {
+        none if none == Rate::default() => {
+            Err(field.error("0 requests a second is no capacity: write more, or leave it out for no limit"))
         }
         rate => Ok(rate),
     }
@@ -80,7 +87,7 @@ fn capacity(field: &Field<'_>) -> Outcome<Rate> {
 /// alone takes the 95th percentile with it, in the proportion of the default (2.5).
 fn behaviour(fields: &Fields<'_>, was: Profile) -> Outcome<Profile> {
     let mut profile = was;
-    profile.error_rate = fields.read_or("errorRate", was.error_rate, Field::percentage)?;
+    profile.error_rate = fields.read_or("errorRate", was.error_rate, percentage)?;
     let p50 = fields.read("latencyP50", Field::time_span)?;
     let p95 = fields.read("latencyP95", Field::time_span)?;
     (profile.latency_p50, profile.latency_p95) = match (p50, p95) {
@@ -92,10 +99,7 @@ fn behaviour(fields: &Fields<'_>, was: Profile) -> Outcome<Profile> {
     if profile.latency_p95 < profile.latency_p50 {
         let problem =
             format!("{} is below the median latencyP50 of {}", profile.latency_p95, profile.latency_p50);
-        return Err(ScenarioError::new(
-            &fields.path_of("latencyP95"),
-            format!("{problem}: write at least that"),
-        ));
+        return Err(fields.error_at("latencyP95", format!("{problem}: write at least that")));
     }
     profile.ready = fields.read_or("ready", was.ready, readiness)?;
     profile.capacity = fields.read("capacityRps", capacity)?.or(was.capacity);
@@ -103,32 +107,46 @@ fn behaviour(fields: &Fields<'_>, was: Profile) -> Outcome<Profile> {
 }
 
 fn readiness(field: &Field<'_>) -> Outcome<Readiness> {
-    let words: Vec<&str> = field.text().unwrap_or_default().split_whitespace().collect();
-    let span = |text: &str| match lifecycle_core::spec::parse_duration(text) {
-        Ok(span) => Ok(span),
-        Err(error) => field.refuse(error.to_string()),
-    };
+    let words: Vec<&str> = field.value().as_str().unwrap_or_default().split_whitespace().collect();
+    let span = |text: &str| parse_duration(text).map_err(|error| field.error(error.to_string()));
     match words.as_slice() {
         ["never"] => Ok(Readiness::Never),
         ["after", d] => Ok(Readiness::After(span(d)?)),
         ["flapping", d] => match span(d)? {
             Millis::ZERO => {
-                field.refuse("flapping 0s is no time: write a duration longer than 0s, like flapping 30s")
+                Err(field.error("flapping 0s is no time: write a duration longer than 0s, like flapping 30s"))
             }
             d => Ok(Readiness::Flapping(d)),
         },
         _ => {
-            field.refuse("is no readiness: accepted are never, after 20s and flapping 30s, with any duration")
+            let wanted = "a readiness: accepted are never, after 20s and flapping 30s, with any duration";
+            Err(field.expected(wanted))
         }
     }
+}
+
+fn hooks(field: &Field<'_>) -> Outcome<BTreeMap<Arc<str>, HookBehaviour>> {
+    let entries = field.entries(MAX_HOOKS)?.into_iter();
+    entries.map(|(url, field)| Ok((field.url_in(url)?, hook(&field)?))).collect()
+}
+
+fn hook(field: &Field<'_>) -> Outcome<HookBehaviour> {
+    let fields = field.fields(&["takes", "passes", "answers"])?;
+    if !fields.read_or("answers", true, Field::boolean)? {
+        let why =
+            "means nothing for a hook that does not answer: leave it away, or leave answers: false away";
+        fields.without(&["takes", "passes"], why)?;
+        return Ok(HookBehaviour::silent());
+    }
+    let takes = fields.read_or("takes", Millis::ZERO, Field::duration)?;
+    Ok(HookBehaviour::new(takes, fields.read_or("passes", true, Field::boolean)?))
 }
 
 fn initial(field: &Field<'_>) -> Outcome<Initial> {
     let fields = field.fields(&["version", "replicas"])?;
     Ok(Initial::new(
         fields.required("version", "a version like version: 1.4.0", Field::version)?,
-        fields
-            .required("replicas", "a number like replicas: 10", |field| field.whole(&(1..=MAX_REPLICAS)))?,
+        fields.required("replicas", "a number like replicas: 10", |field| field.whole(1..=MAX_REPLICAS))?,
     ))
 }
 
@@ -142,7 +160,7 @@ fn event(field: &Field<'_>, now: &mut Scenario) -> Outcome<Happening> {
             0 => "nothing happens: write one of command, set, fault",
             _ => "several things at once: write one of command, set, fault, and an event for each",
         };
-        return field.refuse(problem);
+        return Err(field.error(problem));
     };
     if fields.get("fault").is_none() {
         fields.without(&["for"], "only a fault lasts: accepted with fault alone")?;
@@ -182,7 +200,7 @@ fn command(field: &Field<'_>, fields: &Fields<'_>) -> Outcome<What> {
             What::Command(CommandKind::Rollback(fields.read("version", Field::version)?))
         }
         What::Command(CommandKind::Scale(_)) => {
-            let read = |field: &Field<'_>| field.whole(&(1..=MAX_REPLICAS));
+            let read = |field: &Field<'_>| field.whole(1..=MAX_REPLICAS);
             What::Command(CommandKind::Scale(fields.required(
                 "replicas",
                 "a number like replicas: 20",
@@ -202,7 +220,8 @@ fn set(field: &Field<'_>, now: &mut Scenario) -> Outcome<What> {
     let version =
         fields.required("version", "whose behaviour changes, like version: 1.5.0", Field::version)?;
     if BEHAVIOUR.iter().all(|name| fields.get(name).is_none()) {
-        return field.refuse(format!("changes nothing: write one or more of {}", BEHAVIOUR.join(", ")));
+        let known = BEHAVIOUR.join(", ");
+        return Err(field.error(format!("changes nothing: write one or more of {known}")));
     }
     let was = now.versions.get(&version).copied();
     let was = was.unwrap_or_else(|| Profile::default().capacity(now.cluster.capacity));

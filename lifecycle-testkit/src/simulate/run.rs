@@ -146,11 +146,8 @@ impl Run {
         if now >= self.longest || self.turns >= MOST_TURNS {
             return Some(End::GaveUp);
         }
-        let quiet = self.happened == self.events.len()
-            && self.back.is_none()
-            && now >= self.faults_end
-            && !self.cluster.is_moving();
-        if !quiet {
+        let over = self.happened == self.events.len() && self.back.is_none() && now >= self.faults_end;
+        if !over {
             return None;
         }
         let settled = match self.left {
@@ -158,11 +155,13 @@ impl Run {
             Left::Nothing => true,
             Left::Keeping => self.until.is_none(),
             Left::Person => {
-                let for_ever = self.wake.is_none() || now.since(self.changed_at) >= FOREVER;
+                // (a version that flaps never comes to rest)
+                let rest = self.wake.is_none() && !self.cluster.is_moving();
+                let for_ever = rest || now.since(self.changed_at) >= FOREVER;
                 return (self.until.is_none() && for_ever).then_some(End::Waits);
             }
         };
-        settled.then_some(End::Settled)
+        (settled && !self.cluster.is_moving()).then_some(End::Settled)
     }
 
     fn finish(&mut self, end: End) -> OutcomeLine {

@@ -216,7 +216,12 @@ fn none_left(turn: &Turn<'_>, groups: &[RevisionNumber]) -> bool {
 fn repeat(turn: &mut Turn<'_>) {
     for at in 0..turn.state.groups.len() {
         let Group { revision, wish, sent, seen, .. } = turn.state.groups[at];
-        if !turn.state.groups[at].is_acknowledged() && sent >= RESEND && takes_too_much(turn, at) {
+        let is_due = !turn.state.groups[at].is_acknowledged() && sent >= RESEND;
+        let goes = turn.state.phase == Phase::Aborting && turn.state.canary == Some(revision);
+        if is_due && goes && wish > seen.desired {
+            // replicas that were wished for before the way back began, and that nobody needs any more
+            ask(turn, revision, seen.desired);
+        } else if is_due && takes_too_much(turn, at) {
             // It was safe when it was wished for; then replicas died before it was sent. It is taken back
             // if that creates nothing in the worst case, else it waits until it is safe again.
             if most(turn) <= turn.plan.ceiling(turn.n(), turn.state.hold(turn.plan).size.of(turn.n())) {

@@ -16,6 +16,9 @@ pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
     for &revision in &older {
         shrink(turn, revision, 0);
     }
+    if let (Some(canary), true) = (canary, gives_up(turn)) {
+        shrink(turn, canary, 0);
+    }
     // while an older revision serves, only what serves nobody may go
     for (revision, target) in [(stable, goal.stable), (canary, goal.canary)] {
         if let (Some(revision), 0, false) = (revision, target, older.is_empty()) {

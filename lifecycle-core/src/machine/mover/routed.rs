@@ -109,7 +109,8 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
         } else {
             asked
         };
-        lowest.max(goal.weight).min(asked)
+        // a rise that was asked for and has not come about is not caught up with on the way down
+        lowest.max(goal.weight).min(asked).min(reached(turn).max(goal.weight))
     } else {
         goal.weight
     };
@@ -130,9 +131,12 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
 /// A rise that was asked for, has not come about, and that the canary cannot carry any more: it is not
 /// asked for again. (It was ready when the wish was made; then the driver was away.)
 fn is_too_late_to_rise(turn: &Turn<'_>, asked: Weight, canary_ready: u32) -> bool {
-    let reached =
-        turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary));
-    turn.state.phase != Phase::Aborting && asked > reached && canary_ready < carriers(turn, asked)
+    turn.state.phase != Phase::Aborting && asked > reached(turn) && canary_ready < carriers(turn, asked)
+}
+
+/// The weight that the data plane has acknowledged.
+fn reached(turn: &Turn<'_>) -> Weight {
+    turn.state.canary.map_or(Weight::ZERO, |canary| turn.state.route.acknowledged_weight(canary))
 }
 
 /// The canary shrinks to what still carries its weight, and to nothing only once its traffic is gone

@@ -50,6 +50,35 @@ fn a_key_that_is_written_twice_is_named_with_its_path() {
 }
 
 #[test]
+fn a_key_that_yaml_does_not_read_as_text_is_refused() {
+    let template = |key: &str| manifest(&format!("version: 1.5.0, template: {{{key}: 1}}"));
+    for (key, read) in [("1.10", "1.1"), ("1e3", "1000.0"), ("-0.5", "-0.5")] {
+        check(
+            &template(key),
+            &[&format!(
+                "spec.template: the key {read} is read as a number, and a number cannot tell 1.10 from 1.1: quote it"
+            )],
+        );
+    }
+    for key in ["8080", "-1", "true"] {
+        check(
+            &template(key),
+            &[&format!("spec.template: the key {key} is not read as text: quote it, like \"{key}\"")],
+        );
+    }
+    check(&template("~"), &["spec.template: a key is empty"]);
+    check("1.10: x", &["manifest: the key 1.1 is read as a number"]);
+    for (key, text) in
+        [("\"1.10\"", "1.10"), ("'8080'", "8080"), ("1.5.0", "1.5.0"), ("on", "on"), ("007", "007")]
+    {
+        let read = document(&format!("{{{key}: 1}}"), "test");
+        assert_eq!(read, Ok(json!({text: 1})), "{key}");
+        let block = document(&format!("{key}: 1"), "test");
+        assert_eq!(block, Ok(json!({text: 1})), "{key}");
+    }
+}
+
+#[test]
 fn a_text_over_one_mebibyte_is_refused_before_it_is_read() {
     let mut text = manifest("version: 1.5.0");
     text.push_str(&"#".repeat(10 << 20));
@@ -84,11 +113,21 @@ fn deep_nesting_is_refused_without_a_stack_overflow() {
 #[test]
 fn nesting_up_to_the_limit_is_read_and_one_more_is_not() {
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-    assert!(document(&nested(MAX_DEPTH)).is_ok());
-    assert!(document(&nested(MAX_DEPTH + 1)).unwrap_err().to_string().contains("more than 64 levels deep"));
+    assert!(document(&nested(MAX_DEPTH), "list").is_ok());
+    assert!(
+        document(&nested(MAX_DEPTH + 1), "list")
+            .unwrap_err()
+            .to_string()
+            .contains("more than 64 levels deep")
+    );
     let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
-    assert!(document(&objects(MAX_DEPTH)).is_ok());
-    assert!(document(&objects(MAX_DEPTH + 1)).unwrap_err().to_string().contains("more than 64 levels deep"));
+    assert!(document(&objects(MAX_DEPTH), "list").is_ok());
+    assert!(
+        document(&objects(MAX_DEPTH + 1), "list")
+            .unwrap_err()
+            .to_string()
+            .contains("more than 64 levels deep")
+    );
 }
 
 #[test]
@@ -121,7 +160,7 @@ fn long_and_strange_values_are_repeated_in_part() {
     let long = "x".repeat(500_000);
     check(
         &manifest(&format!("version: 1.5.0, strategy: {long}")),
-        &["spec.strategy: \"xxx", "...", "is not one of"],
+        &["spec.strategy: \"xxx", "...", "is not a strategy"],
     );
     check(&manifest(&format!("version: 1.5.0, drain: {long}")), &["spec.drain: "]);
     check(&manifest(&format!("version: {long}")), &["spec.version: "]);
@@ -134,6 +173,37 @@ fn long_and_strange_values_are_repeated_in_part() {
     check(&json, &["[\"xxx", "no such field"]);
     check(&manifest("version: 1.5.0, strategy: \"a\\nb\\u0007\""), &["\"a\\nb\\u{7}\""]);
     check(&manifest("version: \"\u{1f980}\""), &["is not a version"]);
+}
+
+#[test]
+fn a_deserializer_is_held_to_the_same_rules() {
+    let read = |text: &str| serde_json::from_str::<Manifest>(text).expect_err(text).to_string();
+    let with = |spec: &str| {
+        format!(
+            r#"{{"apiVersion": "{API_VERSION}", "kind": "{KIND}", "metadata": {{"name": "a"}}, "spec": {{{spec}}}}}"#
+        )
+    };
+    let nested = format!("{}1{}", "{\"a\":".repeat(100), "}".repeat(100));
+    for (text, wanted) in [
+        (with(r#""version": 1.10"#), "spec.version: 1.1 is read as a number"),
+        (
+            with(r#""version": "1.5.0", "canary": {"steps": [{"setWeight": 120}]}"#),
+            "spec.canary.steps[0].setWeight: 120",
+        ),
+        (with(r#""version": "1.5.0", "version": "1.6.0""#), "spec.version: is written twice"),
+        (with(&format!(r#""version": "1.5.0", "template": {nested}"#)), "spec.template.a.a"),
+        ("[]".to_owned(), "manifest: a list is not a manifest"),
+    ] {
+        let error = read(&text);
+        assert!(error.starts_with(wanted), "{error}");
+    }
+    let good = with(r#""version": "1.5.0", "replicas": 3"#);
+    let manifest: Manifest = serde_json::from_str(&good).unwrap();
+    assert_eq!(manifest, Manifest::from_yaml(&good).unwrap());
+    let value: serde_json::Value = serde_json::from_str(&good).unwrap();
+    assert_eq!(serde_json::from_value::<Manifest>(value).unwrap(), manifest);
+    let yaml: Manifest = serde_saphyr::from_str(&super::manifest("version: 1.5.0, replicas: 3")).unwrap();
+    assert_eq!(yaml, Manifest::from_yaml(&super::manifest("version: 1.5.0, replicas: 3")).unwrap());
 }
 
 /// Some value that a field might be given by mistake.

@@ -20,15 +20,15 @@ fn unknown_fields_are_named_with_the_one_that_was_meant() {
         (
             "canary: {steps: [{setWeight: 1, pause: 1m}]}",
             "spec.canary.steps[0].pause",
-            "known are setWeight, bake, approval, canaryScale",
+            "accepted are setWeight, bake, approval, canaryScale",
         ),
         ("rolling: {max_surge: 1}", "spec.rolling.max_surge", "did you mean maxSurge?"),
-        ("blueGreen: {windows: 1m}", "spec.blueGreen.windows", "known are validate"),
-        ("healthCheck: {path: /x}", "spec.healthCheck.path", "known are endpoint"),
+        ("blueGreen: {windows: 1m}", "spec.blueGreen.windows", "accepted are validate"),
+        ("healthCheck: {path: /x}", "spec.healthCheck.path", "accepted are endpoint"),
         ("analysis: {minRequest: 1}", "spec.analysis.minRequest", "did you mean minRequests?"),
-        ("traffic: {virtualService: x}", "spec.traffic.virtualService", "known are provider, service"),
-        ("hooks: [{on: smoke, url: 'http://h', retries: 1}]", "spec.hooks[0].retries", "known are"),
-        ("adopt: {name: x}", "spec.adopt.name", "known are deployment"),
+        ("traffic: {virtualService: x}", "spec.traffic.virtualService", "accepted are provider, service"),
+        ("hooks: [{on: smoke, url: 'http://h', retries: 1}]", "spec.hooks[0].retries", "accepted are"),
+        ("adopt: {name: x}", "spec.adopt.name", "accepted are deployment"),
         ("\"od\\nd\": 1", "spec[\"od\\nd\"]", "no such field"),
     ]);
     let error = refusal(
@@ -51,13 +51,17 @@ fn wrong_types_say_what_is_accepted() {
         ("replicas: 1e999", "spec.replicas", "is not a whole number"),
         ("paused: yes", "spec.paused", "\"yes\" is not true or false"),
         ("paused: 1", "spec.paused", "1 is not true or false"),
-        ("strategy: 3", "spec.strategy", "3 is not one of rolling, blue-green, canary, recreate"),
+        (
+            "strategy: 3",
+            "spec.strategy",
+            "3 is not a strategy: accepted are rolling, blue-green, canary, recreate",
+        ),
         (
             "strategy: blue_green",
             "spec.strategy",
-            "\"blue_green\" is not one of rolling, blue-green, canary, recreate",
+            "\"blue_green\" is not a strategy: accepted are rolling, blue-green, canary, recreate",
         ),
-        ("tier: gold", "spec.tier", "is not one of standard, enterprise"),
+        ("tier: gold", "spec.tier", "is not a tier: accepted are standard, enterprise"),
         ("template: text", "spec.template", "\"text\" is not a mapping"),
         ("canary: []", "spec.canary", "a list is not a mapping"),
         ("canary: {steps: {setWeight: 10}}", "spec.canary.steps", "a mapping is not a list"),
@@ -72,7 +76,7 @@ fn wrong_types_say_what_is_accepted() {
         (
             "traffic: {provider: nginx}",
             "spec.traffic.provider",
-            "is not one of service, istio, gateway-api, flagger",
+            "is not a provider: accepted are service, istio, gateway-api, flagger",
         ),
         ("traffic: {service: My_Svc}", "spec.traffic.service", "is not a name"),
         ("adopt: {}", "spec.adopt.deployment", "is missing"),
@@ -295,7 +299,7 @@ fn checks_are_read_with_their_queries() {
         (
             "analysis: {checks: [depth < 1]}",
             "spec.analysis.checks[0]",
-            "known are error_rate, success_rate, p50_latency",
+            "accepted are error_rate, success_rate, p50_latency",
         ),
         (
             "analysis: {checks: [depht < 1], queries: {depth: x}}",
@@ -325,8 +329,20 @@ fn checks_are_read_with_their_queries() {
             "spec.analysis.sequential",
             "that judge does not exist yet",
         ),
+        (
+            "analysis: {interval: 1m, window: 30s}",
+            "spec.analysis.window",
+            "30s is shorter than interval (1m), and a look would not see all that came in since the one before: write at least 1m",
+        ),
+        ("analysis: {interval: 10m}", "spec.analysis.window", "5m is shorter than interval (10m)"),
         ("analysis: {failureLimit: -1}", "spec.analysis.failureLimit", "-1 is not a whole number from 0"),
     ]);
+}
+
+#[test]
+fn a_window_may_be_as_short_as_the_interval() {
+    let analysis = spec("analysis: {interval: 30s, window: 30s}").analysis().plan(Vec::new());
+    assert_eq!(analysis.window, analysis.interval);
 }
 
 #[test]
@@ -337,7 +353,7 @@ fn hooks_have_a_point_and_a_url() {
         (
             "hooks: [{on: before, url: 'http://h'}]",
             "spec.hooks[0].on",
-            "is not one of pre-deploy, post-deploy, pre-switch",
+            "is not a point of a rollout: accepted are pre-deploy, post-deploy, pre-switch",
         ),
         (
             "hooks: [{on: smoke, url: h}]",
@@ -350,7 +366,7 @@ fn hooks_have_a_point_and_a_url() {
         (
             "hooks: [{on: smoke, url: 'http://h', onFailure: panic}]",
             "spec.hooks[0].onFailure",
-            "is not one of abort, continue",
+            "is not a reaction: accepted are abort, continue",
         ),
         ("hooks: {on: smoke}", "spec.hooks", "a mapping is not a list"),
     ]);

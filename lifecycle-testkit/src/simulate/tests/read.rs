@@ -4,7 +4,7 @@ use lifecycle_core::backend::Splitting;
 use lifecycle_core::machine::CommandKind;
 
 use super::*;
-use crate::cluster::{Fault, Profile, Rate, Readiness};
+use crate::cluster::{Fault, HookBehaviour, Profile, Rate, Readiness};
 
 #[test]
 fn the_whole_grammar_is_understood() {
@@ -16,6 +16,11 @@ versions:
   "1.5.0": {errorRate: 3%, latencyP50: 90ms, latencyP95: 300ms, ready: after 20s}
   v1.6: {ready: never}
   "1.7.0": {ready: flapping 30s, capacityRps: 9}
+hooks:
+  "http://smoke": {takes: 10s, passes: false}
+  "https://slow:9000/x": {takes: 1m}
+  "http://gone": {answers: false}
+  "http://fine": {}
 initial: {version: "1.4.0", replicas: 10}
 events:
   - {at: 5m, command: pause}
@@ -57,6 +62,16 @@ until: 6h
             slower.ready(Readiness::After(Millis::from_secs(20))),
             healthy.ready(Readiness::Never),
             healthy.ready(Readiness::Flapping(Millis::from_secs(30))).capacity(Some(Rate::per_second(9))),
+        ]
+    );
+    let hooks: Vec<_> = scenario.hooks.iter().map(|(url, behaviour)| (&**url, *behaviour)).collect();
+    assert_eq!(
+        hooks,
+        [
+            ("http://fine", HookBehaviour::default()),
+            ("http://gone", HookBehaviour::silent()),
+            ("http://smoke", HookBehaviour::new(Millis::from_secs(10), false)),
+            ("https://slow:9000/x", HookBehaviour::new(minute, true)),
         ]
     );
     assert_eq!(scenario.until, Some(Millis::from_secs(6 * 3600)));
@@ -125,7 +140,11 @@ fn bad_scenarios_are_refused_with_the_path_and_what_is_accepted() {
     for (text, path, words) in [
         ("", "scenario", "empty, where one scenario is expected"),
         ("- 1", "scenario", "is not a mapping: accepted fields are cluster"),
-        ("{speed: 3}", "speed", "no such field: accepted are cluster, versions, initial, events, until"),
+        (
+            "{speed: 3}",
+            "speed",
+            "no such field: accepted are cluster, versions, hooks, initial, events, until",
+        ),
         ("{cluster: {pods: 3}}", "cluster.pods", "accepted are podStart, apiLatency"),
         ("{cluster: {podStart: 20}}", "cluster.podStart", "20 has no unit: write a duration like 30s"),
         ("{cluster: {podStart: -5s}}", "cluster.podStart", "negative"),
@@ -157,6 +176,27 @@ fn bad_scenarios_are_refused_with_the_path_and_what_is_accepted() {
         ("{versions: {1.5.0: {ready: after 20}}}", "versions[\"1.5.0\"].ready", "has no unit"),
         ("{versions: {1.5.0: {ready: flapping 0s}}}", "versions[\"1.5.0\"].ready", "longer than 0s"),
         ("{versions: {1.5.0: {}, \"1.5\": {}}}", "versions[\"1.5.0\"]", "the same version"),
+        (
+            "{versions: {1.10: {}}}",
+            "versions",
+            "the key 1.1 is read as a number, and a number cannot tell 1.10 from 1.1: quote it",
+        ),
+        ("versions:\n  1.10: {errorRate: 3%}\n", "versions", "quote it, like \"1.10\""),
+        ("{versions: {2: {}}}", "versions", "the key 2 is not read as text: quote it"),
+        ("{hooks: [http://h]}", "hooks", "a list is not a mapping"),
+        ("{hooks: {smoke: {}}}", "hooks.smoke", "\"smoke\" is not a URL: write one like http://host/path"),
+        (
+            "{hooks: {\"http://h\": {take: 5s}}}",
+            "hooks[\"http://h\"].take",
+            "no such field: did you mean takes?",
+        ),
+        ("{hooks: {\"http://h\": {takes: 5}}}", "hooks[\"http://h\"].takes", "5 has no unit"),
+        ("{hooks: {\"http://h\": {passes: no}}}", "hooks[\"http://h\"].passes", "is not true or false"),
+        (
+            "{hooks: {\"http://h\": {answers: false, takes: 5s}}}",
+            "hooks[\"http://h\"].takes",
+            "means nothing for a hook that does not answer",
+        ),
         ("{initial: {version: 1.4.0}}", "initial.replicas", "is missing: write a number"),
         ("{initial: {version: 1.4.0, replicas: 0}}", "initial.replicas", "from 1 to 100000"),
         ("{initial: {version: 1.4, replicas: 1}}", "initial.version", "quote it"),
@@ -199,6 +239,23 @@ fn bad_scenarios_are_refused_with_the_path_and_what_is_accepted() {
         ("{until: [}", "scenario", "is not YAML"),
     ] {
         refused(text, path, words);
+    }
+}
+
+#[test]
+fn a_hook_goes_as_the_scenario_says() {
+    let spec =
+        "version: 1.5.0, strategy: blue-green, replicas: 10, hooks: [{on: smoke, url: 'http://smoke'}]";
+    for (behaviour, ends, why) in [
+        ("{}", "promoted", ""),
+        ("{takes: 29s}", "promoted", ""),
+        ("{takes: 31s}", "rolledBack", "no answer within 30s"),
+        ("{takes: 10s, passes: false}", "rolledBack", "the hook said no"),
+        ("{answers: false}", "rolledBack", "no answer"),
+    ] {
+        let outcome = outcome(spec, &format!("hooks: {{\"http://smoke\": {behaviour}}}"));
+        assert_eq!(outcome.outcome, ends, "{behaviour}");
+        assert!(outcome.reason.contains(why), "{behaviour}: {}", outcome.reason);
     }
 }
 
