@@ -1,6 +1,6 @@
 //! The liveness properties L1 to L8, judged at the end of a run or while time passes.
 
-use lifecycle_core::machine::{Outcome, Phase, Way};
+use lifecycle_core::machine::{Outcome, Phase, State, Way};
 use lifecycle_core::plan::{Mode, Weight};
 use lifecycle_core::time::Millis;
 
@@ -16,6 +16,9 @@ pub(crate) fn l1_the_desired_state_is_reached(view: &View, end: End) -> Finding 
         End::CutOff => return None,
         // a person was asked for, and that is told
         End::Waits => return state.paused.is_none().then(|| "waits for nobody".to_owned()),
+        // (a version that flaps never comes to rest, and stable may be one)
+        End::GaveUp if state.paused.is_some() => return None,
+        End::GaveUp if state.phase == Phase::Aborting && stable_fails(state) => return None,
         End::GaveUp => {
             return Some(format!("not settled: {:?}, step {}", state.phase, state.progress.step + 1));
         }
@@ -50,6 +53,12 @@ pub(crate) fn l1_the_desired_state_is_reached(view: &View, end: End) -> Finding 
     let has_stable = view.world.groups.iter().any(|group| Some(&group.revision.hash) == stable.as_ref());
     (stable.is_some() && !has_stable && state.replicas > 0 && plan.history_limit() < u32::MAX)
         .then(|| "stable has no replicas".to_owned())
+}
+
+/// Has stable failed its own readiness? The way back then waits for it, and says so.
+fn stable_fails(state: &State) -> bool {
+    let stable = state.stable.and_then(|number| state.group(number));
+    stable.is_some_and(|group| group.seen.failed_attempts > 0)
 }
 
 /// L2: no phase stays without progress for ever: at the end of a run that did not settle the rollout

@@ -255,11 +255,10 @@ pub(crate) fn s10_the_way_back_stays(view: &View, wish: &ScaleWish) -> Finding {
     if wish.replicas == 0 && group.surely_ready() > 0 && alone && !allowed {
         return Some(format!("the only ready revision {} is deleted", wish.revision));
     }
-    // (what is decided in the step that promotes is decided before it is kept)
-    let kept = view
-        .before
-        .as_ref()
-        .map_or(state.kept, |before| before.state.kept)
+    let kept = state
+        .kept
+        // (what is decided in the step that promotes is decided before it is kept)
+        .filter(|kept| view.before.as_ref().is_none_or(|before| before.state.kept == Some(*kept)))
         .filter(|kept| state.revision(kept.revision).is_some_and(|r| r.hash == wish.revision.hash))?;
     let quiet = view.quiet_for(&wish.revision.hash);
     (wish.replicas < group.lowest() && quiet < kept.after)

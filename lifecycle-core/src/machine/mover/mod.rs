@@ -218,9 +218,10 @@ fn repeat(turn: &mut Turn<'_>) {
         let Group { revision, wish, sent, seen, .. } = turn.state.groups[at];
         let is_due = !turn.state.groups[at].is_acknowledged() && sent >= RESEND;
         let goes = turn.state.phase == Phase::Aborting && turn.state.canary == Some(revision);
-        if is_due && goes && wish > seen.desired {
-            // replicas that were wished for before the way back began, and that nobody needs any more
-            ask(turn, revision, seen.desired);
+        if is_due && wish > seen.desired && (goes || makes_too_many(turn)) {
+            // wished for before the way back began or the desired number fell: what is wished for instead, or
+            // room for it, is on its way
+            turn.wake_in(RESEND);
         } else if is_due && takes_too_much(turn, at) {
             // It was safe when it was wished for; then replicas died before it was sent. It is taken back
             // if that creates nothing in the worst case, else it waits until it is safe again.
@@ -233,6 +234,17 @@ fn repeat(turn: &mut Turn<'_>) {
             ask(turn, revision, wish);
         }
     }
+}
+
+/// Are there more replicas than the plan allows, if every wish takes effect (property S2)?
+fn makes_too_many(turn: &Turn<'_>) -> bool {
+    let n = turn.n();
+    let canary = match turn.state.phase {
+        Phase::Promoting => n,
+        Phase::Progressing | Phase::Aborting => turn.state.hold(turn.plan).size.of(n),
+        Phase::Healthy | Phase::Degraded => return false,
+    };
+    most(turn) > turn.plan.ceiling(n, canary)
 }
 
 /// Would this wish, which has not taken effect, take available replicas below the floor by now?

@@ -109,8 +109,12 @@ fn shift(turn: &mut Turn<'_>, goal: Goal, dynamic_stable: bool) {
         } else {
             asked
         };
-        // a rise that was asked for and has not come about is not caught up with on the way down
-        lowest.max(goal.weight).min(asked).min(reached(turn).max(goal.weight))
+        let to = lowest.max(goal.weight).min(asked);
+        if goal.back && to > reached(turn) {
+            // a rise that was asked for and has not come about is not asked for again on the way down
+            return;
+        }
+        to
     } else {
         goal.weight
     };
