@@ -38,6 +38,11 @@ soak seeds="1000000":
 bench:
     cargo bench --workspace
 
+# Requests a second through the proxy, side by side with Debian's nginx, by wrk: some minutes
+bench-proxy rounds="5" seconds="4":
+    cargo build --release -p lifecycle-service
+    benches/proxy/run.sh {{rounds}} {{seconds}}
+
 # The exhaustive model of the machine, up to four replicas: minutes
 model:
     cargo test --release -p lifecycle-testkit --features model-large --test model_large -- --nocapture --test-threads=1

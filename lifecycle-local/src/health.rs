@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
@@ -18,7 +19,12 @@ use serde::Deserialize;
 
 use crate::control::{Client, ControlError};
 use crate::files::read_json;
+use crate::http::CallError;
 use crate::proxy::Stats;
+
+/// How long all the windows of one call may take together: a proxy that hangs keeps the driver waiting
+/// once, however many windows the checks look at.
+const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The proxy's own exact counts and histograms by revision.
 ///
@@ -64,10 +70,14 @@ impl HealthSource for LocalHealth {
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
         // one call a window, whatever is asked about it: its answers fit together
         let mut windows: BTreeMap<Millis, Result<Stats, ControlError>> = BTreeMap::new();
+        let deadline = tokio::time::Instant::now() + DEADLINE;
         for query in queries {
             let counted = matches!(query.signal, Signal::Requests | Signal::Latency);
             if counted && !windows.contains_key(&query.window) {
-                windows.insert(query.window, self.client.stats(Some(query.window.into())).await);
+                let stats = self.client.stats(Some(query.window.into()));
+                let stats = tokio::time::timeout_at(deadline, stats).await;
+                let late = |_| Err(ControlError::Call(CallError::Timeout(DEADLINE)));
+                windows.insert(query.window, stats.unwrap_or_else(late));
             }
         }
         let answer = |query: &HealthQuery| match &query.signal {
@@ -135,5 +145,26 @@ mod tests {
         assert!(
             answers.into_iter().all(|answer| answer.is_err_and(|error| error.kind == ErrorKind::Transient))
         );
+    }
+
+    /// Time stands still but for what is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_hangs_is_waited_for_once_however_many_windows_are_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        // It takes connections and answers none of them.
+        let _hangs = crate::http::listen_unix(&dir.path().join("control.sock")).unwrap();
+        let health = LocalHealth::new(Client::new(dir.path()), dir.path().join("alerts.json"));
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.5.0").unwrap());
+        let query = |seconds| HealthQuery::new(Signal::Latency, revision.clone(), Millis::from_secs(seconds));
+        let begun = tokio::time::Instant::now();
+        let answers = health.measure(&[1, 5, 30, 60, 300].map(query)).await;
+        let took = begun.elapsed();
+        assert!(took < DEADLINE + Duration::from_millis(100), "{took:?}");
+        assert_eq!(answers.len(), 5);
+        for answer in answers {
+            let error = answer.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Transient);
+            assert!(error.to_string().contains("no answer within 2000 ms"), "{error}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lifecycle_core::backend::{Backends, RolloutStore, RouteStatus};
 use lifecycle_core::version::Version;
@@ -18,8 +18,9 @@ use crate::files::{DirLock, Durable, LockError, create_private_dir, replace_json
 use crate::health::LocalHealth;
 use crate::hook::HttpHook;
 use crate::notify::FileNotifier;
-use crate::process::procfs::{ProcessId, find_by_variable};
-use crate::process::{self, Changes, LocalWorkload, ReplicaStatus, Settings, TOKEN_VARIABLE};
+use crate::process::kill::kill_all;
+use crate::process::procfs::ProcessId;
+use crate::process::{self, Changes, LocalWorkload, ReplicaStatus, Settings};
 use crate::proxy::Stats;
 use crate::router::LocalRouter;
 use crate::template::ProcessTemplate;
@@ -132,6 +133,7 @@ impl Local {
             opened.snapshot,
             Arc::clone(&writer),
             Arc::clone(&background),
+            paths.ledger(),
         ));
         Ok(Self { config, paths, workload, writer, client, proxy, background })
     }
@@ -266,27 +268,5 @@ pub fn kill_everything(state_dir: &Path) -> Result<usize, LocalError> {
     {
         Some(name) => kill_all(&name, Duration::from_secs(5)),
         None => Ok(0),
-    }
-}
-
-fn kill_all(name: &str, patience: Duration) -> Result<usize, LocalError> {
-    let deadline = Instant::now() + patience;
-    let prefix = format!("{name}-");
-    let mut killed = 0;
-    loop {
-        let found = find_by_variable(TOKEN_VARIABLE, &prefix)
-            .map_err(|source| LocalError::file("read", "/proc", source))?;
-        if found.is_empty() {
-            return Ok(killed);
-        }
-        if Instant::now() > deadline {
-            return Err(LocalError::Alive(found.len()));
-        }
-        killed = killed.max(found.len());
-        for (process, _) in found {
-            process.signal(Signal::KILL);
-            process.reap();
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -149,11 +149,11 @@ async fn a_process_that_no_record_knows_is_ended() {
     target.local.close().await;
     let token = format!("{}-r999.1", ledger(&site.dir())["name"].as_str().unwrap());
     let mut stray = Command::new("sleep");
-    let mut stray = Killed(stray.arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap());
+    let stray = Killed(stray.arg("600").env(TOKEN_VARIABLE, token).process_group(0).spawn().unwrap());
     let target = site.open().await;
-    let pid = stray.0.id();
-    eventually("ended", async || if runs(pid) { Err("it runs") } else { Ok(()) }).await;
-    assert_eq!(stray.0.wait().unwrap().code(), None, "killed by a signal");
+    // Not even a zombie: a program that lives long may open many directories.
+    let gone = || !std::path::Path::new("/proc").join(stray.0.id().to_string()).exists();
+    eventually("ended", async || if gone() { Ok(()) } else { Err("it is still there") }).await;
     assert_eq!(target.get("/").await.status, 200);
 }
 

@@ -114,7 +114,12 @@ impl ProxyHandle {
             return None;
         }
         if let Some(process) = recorded.process {
-            return process.is_alive().then_some(process);
+            if process.is_alive() {
+                return Some(process);
+            }
+            // It ended while nobody watched.
+            process.reap();
+            return None;
         }
         let found = find_by_variable(TOKEN_VARIABLE, &recorded.token).ok()?;
         let process = found.first().map(|(process, _)| *process)?;

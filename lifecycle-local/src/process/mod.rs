@@ -16,6 +16,7 @@
 //! What the supervisor must know after it was killed is in a file that is replaced whole; see the
 //! module `ledger` in the source.
 
+pub(crate) mod kill;
 mod ledger;
 pub(crate) mod logs;
 pub(crate) mod procfs;
@@ -28,7 +29,9 @@ mod stop;
 mod supervisor;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind, GroupStatus, ScaleWish, Workload};
@@ -50,14 +53,22 @@ pub(crate) use supervisor::{Message, Settings};
 /// Tells which replica a process is, from the outside. Set for every process.
 pub const TOKEN_VARIABLE: &str = "LIFECYCLE_REPLICA";
 
+/// How long a wish may take to be written down, on the way through a supervisor that may be writing
+/// already.
+const RECORDED: Duration = Duration::from_secs(3);
+
 /// Local processes as a [`Workload`]. When it and the [`Local`](crate::Local) that it came from are
 /// dropped the supervision ends and nothing else: processes and proxy go on serving.
+///
+/// [`scale`](Workload::scale) answers once the wish is written down. When the disk hangs it answers
+/// [`ErrorKind::Transient`] after 3 s; the wish is carried out later, if no newer one has come.
 #[derive(Debug)]
 pub struct LocalWorkload {
     inbox: mpsc::Sender<Message>,
     snapshot: channel::Receiver<Snapshot>,
     writer: Arc<TableWriter>,
     background: Arc<Background>,
+    ledger_file: PathBuf,
 }
 
 impl LocalWorkload {
@@ -66,8 +77,9 @@ impl LocalWorkload {
         snapshot: channel::Receiver<Snapshot>,
         writer: Arc<TableWriter>,
         background: Arc<Background>,
+        ledger_file: PathBuf,
     ) -> Self {
-        Self { inbox, snapshot, writer, background }
+        Self { inbox, snapshot, writer, background, ledger_file }
     }
 
     /// Keeps the template of a revision, so that a rollback can start it again later.
@@ -134,8 +146,15 @@ impl Workload for LocalWorkload {
     async fn scale(&self, wish: &ScaleWish) -> BackendResult<()> {
         let (reply, answer) = oneshot::channel();
         let message = Message::Scale { wish: wish.clone(), reply };
-        self.inbox.send(message).await.map_err(|_| ended("scale"))?;
-        answer.await.map_err(|_| ended("scale"))?
+        let recorded = async {
+            self.inbox.send(message).await.map_err(|_| ended("scale"))?;
+            answer.await.map_err(|_| ended("scale"))?
+        };
+        tokio::time::timeout(RECORDED, recorded).await.unwrap_or_else(|_| {
+            let file = self.ledger_file.display();
+            let what = format!("{file} is not written after {} s: the disk hangs", RECORDED.as_secs());
+            Err(BackendError::new("local", "scale", ErrorKind::Transient, what))
+        })
     }
 }
 

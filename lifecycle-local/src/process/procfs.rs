@@ -111,9 +111,10 @@ impl ProcessId {
         self.is_held().then_some(descriptor)
     }
 
-    /// Asks how it ended; the system forgets it then. Only its parent is told.
+    /// Asks how it ended; the system forgets it then. Only its parent is told. Another child that got
+    /// the pid after it is left for whoever waits for that one.
     pub(crate) fn reap(self) -> Exit {
-        let Some(pid) = self.raw() else { return Exit::Unknown };
+        let Some(pid) = self.raw().filter(|_| self.is_held()) else { return Exit::Unknown };
         match waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => Exit::Status(code),

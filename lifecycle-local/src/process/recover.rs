@@ -19,6 +19,8 @@ use crate::proxy::{Effective, EndpointState};
 /// Between fork and exec a process cannot be found by its environment yet. A start that was not
 /// recorded is looked for this long.
 const UNBORN: Duration = Duration::from_millis(200);
+/// How long a process that was killed may take to be gone before it is left alone.
+const DYING: Duration = Duration::from_secs(1);
 /// Messages that wait for the supervisor.
 const INBOX: usize = 4096;
 
@@ -61,7 +63,7 @@ pub(crate) fn load(file: &Path) -> Result<Ledger, LocalError> {
 /// Finds the processes of a ledger again, and ends those that are in no ledger.
 pub(crate) async fn open(settings: Settings, mut ledger: Ledger, effective: &Effective) -> Opened {
     find_unrecorded(&mut ledger).await;
-    kill_strays(&ledger);
+    kill_strays(&ledger).await;
     let (inbox, messages) = mpsc::channel(INBOX);
     let (mut supervisor, snapshot) = Supervisor::new(settings, ledger, inbox.clone());
     let replicas: Vec<(u64, u32, Option<ProcessId>, bool)> = supervisor
@@ -143,7 +145,7 @@ async fn find_unrecorded(ledger: &mut Ledger) {
 
 /// Ends processes of this state directory that are in no ledger: earlier starts of a replica, and
 /// replicas whose record is gone. The proxy has a record of its own.
-fn kill_strays(ledger: &Ledger) {
+async fn kill_strays(ledger: &Ledger) {
     let known: BTreeSet<String> =
         ledger.replicas.iter().map(|(id, replica)| ledger.token(*id, replica)).collect();
     for (process, token) in
@@ -152,6 +154,9 @@ fn kill_strays(ledger: &Ledger) {
         if !known.contains(&token) {
             tracing::warn!(pid = process.pid, %token, "a process that nobody knows is killed");
             process.signal(Signal::KILL);
+            // Usually at once. One that this program has started would stay behind as a zombie.
+            let _ = tokio::time::timeout(DYING, process.ended()).await;
+            process.reap();
         }
     }
 }

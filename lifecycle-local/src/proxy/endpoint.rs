@@ -1,5 +1,6 @@
 //! One replica as the proxy sees it: requests under way, and idle connections.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,7 @@ pub(crate) struct Endpoint {
 /// Connections without a request, the one used last at the end.
 #[derive(Debug, Default)]
 struct Idle {
-    connections: Vec<(Connection, Instant)>,
+    connections: VecDeque<(Connection, Instant)>,
     /// A connection was seen open after it was idle for [`PROOF`].
     proven: bool,
     /// The replica closed a connection that was idle for less than twice that.
@@ -90,7 +91,7 @@ impl Endpoint {
         if !may_repeat && !idle.is_trusted() {
             return None;
         }
-        while let Some((connection, since)) = idle.connections.pop() {
+        while let Some((connection, since)) = idle.connections.pop_back() {
             let age = since.elapsed();
             if age > idle_timeout {
                 // everything below is older still
@@ -98,7 +99,7 @@ impl Endpoint {
             } else if connection.is_closed() {
                 idle.closed(age);
             } else if !may_repeat && age > JUST_USED {
-                idle.connections.push((connection, since));
+                idle.connections.push_back((connection, since));
                 return None;
             } else {
                 return Some(connection);
@@ -107,15 +108,17 @@ impl Endpoint {
         None
     }
 
-    /// Keeps a connection whose response was read to its end.
+    /// Keeps a connection whose response was read to its end, instead of the one that was used the
+    /// longest time ago when there are enough: a request that cannot be repeated takes fresh ones only.
     pub(crate) fn keep_idle(&self, connection: Connection, most: usize) {
         if connection.is_closed() || self.leaving.load(Ordering::SeqCst) {
             return;
         }
         let mut idle = self.idle();
-        if idle.connections.len() < most {
-            idle.connections.push((connection, Instant::now()));
+        if idle.connections.len() >= most && idle.connections.pop_front().is_none() {
+            return;
         }
+        idle.connections.push_back((connection, Instant::now()));
     }
 
     /// A connection that was just taken turned out to be closed by the replica.
@@ -171,5 +174,50 @@ pub(crate) struct InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.endpoint.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::client::conn::http1::handshake;
+    use hyper_util::rt::TokioIo;
+    use lifecycle_core::version::{RevisionNumber, parse_version};
+    use tokio::io::DuplexStream;
+
+    use super::super::document::EndpointState;
+    use super::*;
+
+    /// A connection, and its other end.
+    async fn connection() -> (Connection, DuplexStream) {
+        let (near, far) = tokio::io::duplex(64);
+        let (sender, connection) = handshake(TokioIo::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        (sender, far)
+    }
+
+    /// Many at once leave as many idle connections as may be kept. These get old; a request that
+    /// cannot be repeated, and every one after it, must not need a new connection for ever.
+    #[tokio::test]
+    async fn a_connection_that_was_just_used_is_kept_instead_of_an_old_one() {
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.0.0").unwrap());
+        let counters = Arc::new(Counters::new(Some(revision.clone())));
+        let addr = "127.0.0.1:1".parse().unwrap();
+        let document = EndpointDocument::new("r1.1", revision, addr, EndpointState::Ready);
+        let endpoint = Endpoint::new(&document, counters);
+        let mut others = Vec::new();
+        let mut keep = async || {
+            let (connection, other) = connection().await;
+            others.push(other);
+            endpoint.keep_idle(connection, 2);
+        };
+        keep().await;
+        keep().await;
+        endpoint.idle().connections.iter_mut().for_each(|(_, since)| *since -= PROOF);
+        endpoint.sweep_idle(Duration::from_secs(30));
+        let taken = || endpoint.take_idle(false, Duration::from_secs(30)).is_some();
+        assert!(!taken(), "both are old");
+        keep().await;
+        assert_eq!(endpoint.idle().connections.len(), 2);
+        assert!(taken() && !taken(), "the one that was just used is there");
     }
 }

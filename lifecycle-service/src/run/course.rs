@@ -1,5 +1,6 @@
 //! Driving a rollout: tick, show, sleep until something can have changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,10 @@ const IDLE_PACE: Duration = Duration::from_secs(1);
 /// Between two looks at the manifest and the commands.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// A trouble that comes back sooner than this is the same one, and not told again: a full disk does not
+/// fail the ticks that have nothing to save.
+const OVER: Duration = Duration::from_secs(30);
+
 /// When driving ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
@@ -48,8 +53,8 @@ pub(super) struct Course {
     started: Timestamp,
     tally: Tally,
     status: Option<Status>,
-    /// Troubles that were told; each is told again only after a tick without it.
-    troubles: Vec<String>,
+    /// Troubles that were told, and when each was there last.
+    troubles: BTreeMap<String, Instant>,
 }
 
 /// What ends a sleep.
@@ -67,7 +72,7 @@ impl Course {
         view: Box<dyn View>,
     ) -> Self {
         let (started, tally) = (now(), Tally::default());
-        Self { world, driver, spool, watch, view, started, tally, status: None, troubles: Vec::new() }
+        Self { world, driver, spool, watch, view, started, tally, status: None, troubles: BTreeMap::new() }
     }
 
     /// Drives until this.
@@ -83,7 +88,7 @@ impl Course {
             let pause = match self.driver.tick(now()).await {
                 Ok(tick) => self.told(&tick)?,
                 Err(error) => {
-                    self.troubles(vec![format!("{error}; nothing was changed, trying again")])?;
+                    self.trouble(format!("{error}; nothing was changed, trying again"))?;
                     IDLE_PACE
                 }
             };
@@ -103,8 +108,9 @@ impl Course {
 
     /// Takes commands, and the manifest when it was edited.
     async fn look(&mut self) -> anyhow::Result<()> {
-        for command in self.spool.take()? {
-            self.driver.command(command);
+        match self.spool.take() {
+            Ok(commands) => commands.into_iter().for_each(|command| self.driver.command(command)),
+            Err(error) => self.trouble(format!("{error}; trying again"))?,
         }
         let Some(edited) = self.watch.as_mut().and_then(Watch::changed) else { return Ok(()) };
         let accepted = edited.and_then(|text| accept::accept(&text));
@@ -135,9 +141,12 @@ impl Course {
     /// Shows what a tick did; answers how long to sleep.
     fn told(&mut self, tick: &Tick) -> anyhow::Result<Duration> {
         self.tally.count(&tick.observation);
-        self.spool.answer_from(tick.events.iter().map(|event| &event.kind))?;
+        self.spool.answer_from(tick.events.iter().map(|event| &event.kind));
         if let Some(state) = self.driver.state() {
-            self.spool.answer_seen(state.seen_commands.iter().map(|id| &**id))?;
+            self.spool.answer_seen(state.seen_commands.iter().map(|id| &**id));
+        }
+        if let Err(error) = self.spool.write_answers() {
+            self.trouble(format!("{error}; trying again"))?;
         }
         for event in &tick.events {
             let mut line = Line::event(event);
@@ -153,7 +162,9 @@ impl Course {
                 let _ = self.world.show(&record);
             }
         }
-        self.troubles(tick.errors.iter().map(ToString::to_string).collect())?;
+        for error in &tick.errors {
+            self.trouble(error.to_string())?;
+        }
         if let Some(state) = self.driver.state() {
             self.view.moment(self.driver.plan(), state, &tick.status);
         }
@@ -166,14 +177,13 @@ impl Course {
             .map_or(pace, |at| Duration::from(at.since(now())).clamp(Duration::from_millis(20), pace)))
     }
 
-    fn troubles(&mut self, troubles: Vec<String>) -> anyhow::Result<()> {
-        for trouble in &troubles {
-            if !self.troubles.contains(trouble) {
-                self.tell("BackendTrouble", "BackendTrouble", trouble.clone())?;
-            }
+    /// Tells a trouble once, until it was over for a while.
+    fn trouble(&mut self, trouble: String) -> anyhow::Result<()> {
+        self.troubles.retain(|_, seen| seen.elapsed() < OVER);
+        match self.troubles.insert(trouble.clone(), Instant::now()) {
+            None => self.tell("BackendTrouble", "BackendTrouble", trouble),
+            Some(_) => Ok(()),
         }
-        self.troubles = troubles;
-        Ok(())
     }
 
     /// Has the rollout ended, with every replica where it belongs?

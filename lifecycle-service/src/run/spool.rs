@@ -2,7 +2,7 @@
 //! directory, moved into place when it is whole, taken away when it was answered. Commands and
 //! answers outlive both sides; the machine carries out each id once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ pub(crate) struct Spool {
     folder: PathBuf,
     /// Given to the driver, not answered yet.
     given: BTreeSet<String>,
+    /// Of these, the ones whose answer is known and not written yet: the disk may be full.
+    unwritten: BTreeMap<String, Answer>,
 }
 
 /// What became of a command.
@@ -33,7 +35,7 @@ impl Spool {
     pub(crate) fn in_dir(state_dir: &Path) -> io::Result<Self> {
         let folder = state_dir.join("commands");
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, given: BTreeSet::new() })
+        Ok(Self { folder, given: BTreeSet::new(), unwritten: BTreeMap::new() })
     }
 
     /// Hands a command over; its id finds the answer.
@@ -47,7 +49,14 @@ impl Spool {
     }
 
     /// Commands that were not given to the driver yet, oldest first.
+    ///
+    /// # Errors
+    /// Names the folder.
     pub(crate) fn take(&mut self) -> io::Result<Vec<Command>> {
+        self.take_all().map_err(|error| self.failed("read", &error))
+    }
+
+    fn take_all(&mut self) -> io::Result<Vec<Command>> {
         let mut ids: Vec<String> = fs::read_dir(&self.folder)?
             .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".command")?.to_owned()))
             .filter(|id| !self.given.contains(id))
@@ -62,7 +71,9 @@ impl Spool {
                     commands.push(command);
                 }
                 Ok(_) => {
-                    self.answer(&id, &Answer { done: false, message: "it cannot be understood".to_owned() })?
+                    let message = "it cannot be understood".to_owned();
+                    self.given.insert(id.clone());
+                    self.unwritten.insert(id, Answer { done: false, message });
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -72,7 +83,7 @@ impl Spool {
     }
 
     /// Answers the commands that these events are about. The state that knows of them is saved.
-    pub(crate) fn answer_from<'a>(&mut self, events: impl Iterator<Item = &'a EventKind>) -> io::Result<()> {
+    pub(crate) fn answer_from<'a>(&mut self, events: impl Iterator<Item = &'a EventKind>) {
         for event in events {
             let (id, answer) = match event {
                 EventKind::CommandDone { id, command } => {
@@ -83,21 +94,43 @@ impl Spool {
                 }
                 _ => continue,
             };
-            if self.given.remove(&**id) {
-                self.answer(id, &answer)?;
+            self.known(id, answer);
+        }
+    }
+
+    /// Answers the commands that a driver which died in between had carried out already.
+    pub(crate) fn answer_seen<'a>(&mut self, seen: impl Iterator<Item = &'a str>) {
+        for id in seen {
+            self.known(id, Answer { done: true, message: "was carried out before".to_owned() });
+        }
+    }
+
+    /// The first answer to a command counts.
+    fn known(&mut self, id: &str, answer: Answer) {
+        if self.given.contains(id) {
+            self.unwritten.entry(id.to_owned()).or_insert(answer);
+        }
+    }
+
+    /// Writes the answers that are known. What could not be written is written by a later call.
+    ///
+    /// # Errors
+    /// Names the folder.
+    pub(crate) fn write_answers(&mut self) -> io::Result<()> {
+        while let Some((id, answer)) = self.unwritten.first_key_value() {
+            self.answer(id, answer).map_err(|error| self.failed("answer", &error))?;
+            if let Some((id, _)) = self.unwritten.pop_first() {
+                self.given.remove(&id);
             }
         }
         Ok(())
     }
 
-    /// Answers the commands that a driver which died in between had carried out already.
-    pub(crate) fn answer_seen<'a>(&mut self, seen: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        for id in seen {
-            if self.given.remove(id) {
-                self.answer(id, &Answer { done: true, message: "was carried out before".to_owned() })?;
-            }
-        }
-        Ok(())
+    fn failed(&self, doing: &str, error: &io::Error) -> io::Error {
+        io::Error::new(
+            error.kind(),
+            format!("cannot {doing} the commands in {}: {error}", self.folder.display()),
+        )
     }
 
     /// Is every command answered that was given to the driver?
@@ -162,7 +195,9 @@ mod tests {
         assert_eq!(spool.take().unwrap(), []);
         assert_eq!(spool.answer_to(&id).unwrap(), None);
         let done = EventKind::CommandDone { id: commands[0].id.clone(), command: CommandKind::Scale(3) };
-        spool.answer_from([done].iter()).unwrap();
+        spool.answer_from([done].iter());
+        spool.write_answers().unwrap();
+        assert!(spool.is_answered());
         assert_eq!(spool.answer_to(&id).unwrap(), Some(Answer { done: true, message: "scale 3".to_owned() }));
         assert_eq!(spool.answer_to(&id).unwrap(), None);
     }
@@ -174,7 +209,8 @@ mod tests {
         assert_eq!(spool.take().unwrap().len(), 1);
         let mut next = Spool::in_dir(dir.path()).unwrap();
         assert_eq!(next.take().unwrap().len(), 1);
-        next.answer_seen([id.as_str()].into_iter()).unwrap();
+        next.answer_seen([id.as_str()].into_iter());
+        next.write_answers().unwrap();
         assert!(next.answer_to(&id).unwrap().unwrap().done);
         assert_eq!(Spool::in_dir(dir.path()).unwrap().take().unwrap(), []);
     }
@@ -184,6 +220,28 @@ mod tests {
         let (dir, mut spool) = spool();
         fs::write(dir.path().join("commands/7.command"), "{").unwrap();
         assert_eq!(spool.take().unwrap(), []);
+        spool.write_answers().unwrap();
         assert!(!spool.answer_to("7").unwrap().unwrap().done);
+    }
+
+    #[test]
+    fn an_answer_that_a_full_disk_does_not_take_is_written_when_there_is_room() {
+        let (dir, mut spool) = spool();
+        let id = spool.submit(CommandKind::Resume).unwrap();
+        let command = spool.take().unwrap().remove(0);
+        // Writes to it fail with "No space left on device".
+        let unfinished = dir.path().join(format!("commands/{id}.unfinished"));
+        std::os::unix::fs::symlink("/dev/full", &unfinished).unwrap();
+        let refused = EventKind::CommandRefused { id: command.id, command: command.kind, why: "no".into() };
+        spool.answer_from([refused].iter());
+        let error = spool.write_answers().unwrap_err().to_string();
+        let folder = dir.path().join("commands").display().to_string();
+        assert!(error.contains(&folder) && error.contains("No space left"), "{error}");
+        assert!(!spool.is_answered() && spool.take().unwrap().is_empty());
+        // It is in the state by now; the answer stays what it was.
+        spool.answer_seen([id.as_str()].into_iter());
+        fs::remove_file(unfinished).unwrap();
+        spool.write_answers().unwrap();
+        assert!(spool.is_answered() && !spool.answer_to(&id).unwrap().unwrap().done);
     }
 }

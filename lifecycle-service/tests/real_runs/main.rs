@@ -4,6 +4,8 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+mod comparisons;
+mod full_disk;
 mod load;
 mod people;
 mod site;
@@ -106,7 +108,7 @@ const OLD_GONE: Moment = ("no old replica", |line| {
     line["kind"] == "status" && line["stable"]["version"] == "1.4.0" && line["stable"]["desired"] == 0
 });
 
-async fn canary_is_promoted(kill: Option<Moment>) {
+async fn canary_is_promoted(kill: Option<Moment>) -> Ended {
     let site = Site::new();
     let (before, manifest) = (Site::example("canary-1.4.0"), Site::example("canary-1.5.0"));
     let (ended, at_end, counts) = rollout(&site, &before, &manifest, kill).await;
@@ -115,6 +117,7 @@ async fn canary_is_promoted(kill: Option<Moment>) {
     assert_only("1.5.0", &at_end, &counts);
     assert!(counts.of("1.4.0").all > u64::from(RATE), "{counts:?}");
     site.down();
+    ended
 }
 
 async fn bad_canary_is_rolled_back(kill: Option<Moment>) {
@@ -167,7 +170,8 @@ async fn recreate_is_promoted(kill: Option<Moment>) {
 
 #[tokio::test]
 async fn a_good_canary_is_promoted_and_no_request_is_lost() {
-    canary_is_promoted(None).await;
+    let ended = canary_is_promoted(None).await;
+    comparisons::assert_as_fast_as_stable(&ended);
 }
 
 #[tokio::test]

@@ -55,10 +55,11 @@ impl Site {
         path
     }
 
-    /// Starts `lifecycle run`.
+    /// Starts `lifecycle run`. It and what it starts are told of a file that must not grow as of a full
+    /// disk, by an error and not by a signal.
     pub(crate) fn run(&self, manifest: &Path) -> Driver {
-        let mut child = Command::new(LIFECYCLE)
-            .arg("run")
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", LIFECYCLE, "run"])
             .arg(manifest)
             .arg("--state-dir")
             .arg(self.state_dir())
@@ -92,8 +93,16 @@ impl Site {
         assert!(std::net::TcpStream::connect(self.listen).is_err(), "the proxy still listens");
     }
 
-    fn state_dir(&self) -> PathBuf {
+    /// Where everything is that must survive.
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// The process of the proxy.
+    pub(crate) fn proxy(&self) -> u32 {
+        let recorded = std::fs::read(self.state_dir().join("proxy/process.json")).expect("a proxy");
+        let recorded: Value = serde_json::from_slice(&recorded).expect("JSON");
+        recorded["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a pid")
     }
 }
 
@@ -149,9 +158,14 @@ impl Driver {
         self.child.kill().await.expect("killed");
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.pid().to_string();
         let sent = StdCommand::new("kill").args(["-INT", &pid]).status().expect("kill starts");
         assert!(sent.success(), "SIGINT could not be sent");
     }
