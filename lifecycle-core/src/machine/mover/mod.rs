@@ -218,7 +218,7 @@ fn repeat(turn: &mut Turn<'_>) {
         let Group { revision, wish, sent, seen, .. } = turn.state.groups[at];
         let is_due = !turn.state.groups[at].is_acknowledged() && sent >= RESEND;
         let goes = turn.state.phase == Phase::Aborting && turn.state.canary == Some(revision);
-        if is_due && wish > seen.desired && (goes || makes_too_many(turn)) {
+        if is_due && wish > seen.desired && (goes || makes_too_many(turn, at)) {
             // wished for before the way back began or the desired number fell: what is wished for instead, or
             // room for it, is on its way
             turn.wake_in(RESEND);
@@ -236,15 +236,17 @@ fn repeat(turn: &mut Turn<'_>) {
     }
 }
 
-/// Are there more replicas than the plan allows, if every wish takes effect (property S2)?
-fn makes_too_many(turn: &Turn<'_>) -> bool {
+/// Would this wish make more replicas than the plan allows, when all others have as many as they may
+/// (property S2)?
+fn makes_too_many(turn: &Turn<'_>, at: usize) -> bool {
     let n = turn.n();
     let canary = match turn.state.phase {
         Phase::Promoting => n,
         Phase::Progressing | Phase::Aborting => turn.state.hold(turn.plan).size.of(n),
         Phase::Healthy | Phase::Degraded => return false,
     };
-    most(turn) > turn.plan.ceiling(n, canary)
+    let group = &turn.state.groups[at];
+    most(turn) - group.most() + group.wish > turn.plan.ceiling(n, canary)
 }
 
 /// Would this wish, which has not taken effect, take available replicas below the floor by now?
