@@ -104,3 +104,10 @@ pub mod spec;
 pub mod strategy;
 pub mod time;
 pub mod version;
+
+/// The code of the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Readme;
