@@ -8,7 +8,6 @@ use super::io::{EffectOutcome, RouteSeen};
 use super::state::{Group, Known, RouteState, Seen, State, Way};
 use super::turn::Turn;
 use crate::backend::{GroupStatus, Route, RouteStatus, Token};
-use crate::plan::Weight;
 use crate::time::Millis;
 use crate::version::{Revision, RevisionNumber};
 
@@ -237,94 +236,5 @@ fn way(turn: &mut Turn<'_>, route: &Route) -> Way {
             canary: canary.as_ref().map(|revision| known(turn, revision)),
             weight: *weight,
         },
-    }
-}
-
-impl Group {
-    pub(super) fn empty(revision: RevisionNumber) -> Self {
-        Self {
-            revision,
-            wish: 0,
-            token: Token::default(),
-            acked: Token::default(),
-            low: 0,
-            high: 0,
-            sent: Millis::ZERO,
-            idle: Millis::ZERO,
-            seen: Seen::default(),
-        }
-    }
-
-    /// Has the newest wish taken effect?
-    pub(super) fn is_acknowledged(&self) -> bool {
-        self.acked >= self.token && self.seen.desired == self.wish
-    }
-
-    /// The most replicas that may be there or come (property S2).
-    pub(super) fn most(&self) -> u32 {
-        self.high.max(self.seen.created)
-    }
-
-    /// Available replicas that no wish can still take away (property S1).
-    pub(super) fn surely_available(&self) -> u32 {
-        self.seen.available.min(self.low)
-    }
-
-    /// Ready replicas that no wish can still take away (property S5).
-    pub(super) fn surely_ready(&self) -> u32 {
-        self.seen.ready.min(self.low)
-    }
-
-    /// Is nothing left, and can nothing come back?
-    pub(super) fn is_gone(&self) -> bool {
-        self.wish == 0
-            && self.high == 0
-            && self.seen.created == 0
-            && self.seen.terminating == 0
-            && self.acked >= self.token
-    }
-}
-
-impl RouteState {
-    fn without_router() -> Self {
-        Self { wish: Some(Way::Balanced), acknowledged: Some(Way::Balanced), ..Self::default() }
-    }
-
-    /// Every way that may be in effect now or later.
-    fn ways(&self) -> impl Iterator<Item = Way> + '_ {
-        self.acknowledged.into_iter().chain(self.pending.iter().copied())
-    }
-
-    /// The most traffic that this revision may have. (Before a route is known that is everything.)
-    pub(super) fn highest(&self, revision: RevisionNumber) -> Weight {
-        let unknown = if self.acknowledged.is_none() { Weight::FULL } else { Weight::ZERO };
-        self.ways().map(|way| way.weight_of(revision)).fold(unknown, Weight::max)
-    }
-
-    /// What the data plane sends to this revision.
-    pub(super) fn acknowledged_weight(&self, revision: RevisionNumber) -> Weight {
-        self.acknowledged.map_or(Weight::ZERO, |way| way.weight_of(revision))
-    }
-
-    /// Is this way in effect, and can no other come?
-    pub(super) fn is_surely(&self, way: Way) -> bool {
-        self.acknowledged == Some(way) && self.pending.is_empty()
-    }
-
-    /// Is some split in effect, and can the balanced way not come?
-    pub(super) fn is_surely_split(&self) -> bool {
-        self.acknowledged.is_some() && self.ways().all(|way| way != Way::Balanced)
-    }
-}
-
-impl Way {
-    /// The share of this revision; under the balanced way any revision may have all of it.
-    pub(super) fn weight_of(self, revision: RevisionNumber) -> Weight {
-        match self {
-            Self::Balanced => Weight::FULL,
-            Self::Split { canary: Some(canary), weight, .. } if canary == revision => weight,
-            Self::Split { stable: Some(stable), weight, .. } if stable == revision => weight.rest(),
-            Self::Split { .. } => Weight::ZERO,
-        }
     }
 }

@@ -87,6 +87,11 @@ impl<'a> Turn<'a> {
         self.state.group(revision)
     }
 
+    /// How many replicas are wished for, 0 when there is no group.
+    pub(super) fn wish(&self, revision: Option<RevisionNumber>) -> u32 {
+        revision.and_then(|number| self.group(number)).map_or(0, |group| group.wish)
+    }
+
     /// The group of this revision, made when there is none.
     pub(super) fn group_mut(&mut self, revision: RevisionNumber) -> &mut Group {
         let groups = &mut self.state.groups;

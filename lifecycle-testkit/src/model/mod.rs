@@ -7,23 +7,27 @@
 
 mod env;
 mod judge;
+mod plans;
 mod quotient;
+mod world;
 
 use std::sync::Arc;
 
-use lifecycle_core::analysis::AnalysisPlan;
 use lifecycle_core::backend::{Reading, Record, Signal};
 use lifecycle_core::machine::{
     self, Action, Arm, Command, CommandKind, Desired, Measured, Observation, Phase, RouteSeen, State,
     Transition,
 };
-use lifecycle_core::plan::{Amount, Hold, Mode, Plan, PlanBuilder, Retire, Size, Weight};
+use lifecycle_core::plan::{Mode, Plan};
 use lifecycle_core::time::{Millis, Timestamp};
 use lifecycle_core::version::Version;
 use stateright::{Model, Property};
 
 use env::{Env, Write};
+use plans::plan;
 use quotient::{cut, representative};
+pub use world::{Look, Move, World};
+use world::{SAID, Said};
 
 /// One tick of model time: the interval of analysis.
 const TICK: Millis = Millis(1000);
@@ -70,119 +74,6 @@ impl RolloutModel {
     pub const fn first(mut self) -> Self {
         self.serving = false;
         self
-    }
-}
-
-fn plan(strategy: &str) -> Option<Plan> {
-    let half = Weight::new(50)?;
-    let hold = |weight| Hold::new(weight, TICK);
-    let routed = |dynamic_stable| Mode::Routed { dynamic_stable };
-    let canary = |mode| PlanBuilder::new("canary", mode).step(hold(half)).step(hold(Weight::FULL));
-    let check = "error_rate < 1%".parse().ok()?;
-    let mut analysis = AnalysisPlan::default();
-    (analysis.interval, analysis.min_requests, analysis.checks) = (TICK, 1, vec![check]);
-    // (the window is the bake of a first deployment)
-    (analysis.window, analysis.no_data_limit) = (TICK, TICK.times(2));
-    let builder = match strategy {
-        "rolling" => PlanBuilder::new(strategy, Mode::Ratio).step(hold(Weight::FULL)),
-        "blue-green" => PlanBuilder::new(strategy, routed(false))
-            .step(hold(Weight::ZERO).size(Size::Share(Weight::FULL)))
-            .step(hold(Weight::FULL))
-            .retire(Retire::after_switch(TICK.times(2), TICK.times(2))),
-        "canary" => canary(routed(false)),
-        "canary-dynamic" => canary(routed(true)),
-        "canary-ratio" => canary(Mode::Ratio),
-        "recreate" => PlanBuilder::new(strategy, Mode::Exclusive).step(hold(Weight::FULL)),
-        _ => return None,
-    };
-    builder
-        .limits(Amount::Replicas(1), Amount::Replicas(0))
-        .analysis(analysis)
-        .drain(TICK)
-        .progress_deadline(TICK.times(3))
-        .build()
-        .ok()
-}
-
-/// One state of the model: the driver's memory, the store, and the world.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct World {
-    /// What the driver holds in memory.
-    pub memory: State,
-    /// What a driver would load after a crash.
-    pub stored: State,
-    /// The world.
-    env: Env,
-    /// Which version the newest spec asks for: 1, 2 or 3.
-    asked: u8,
-    faults: u8,
-    commands: u8,
-    ids: u8,
-    pending: Option<Said>,
-    /// The first property that was broken on the way here.
-    broken: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Said {
-    Abort,
-    PromoteFull,
-    Rollback,
-    Pause,
-    Resume,
-    Retry,
-}
-
-const SAID: [Said; 6] =
-    [Said::Abort, Said::PromoteFull, Said::Rollback, Said::Pause, Said::Resume, Said::Retry];
-
-/// One step of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Move {
-    /// The driver ticks; its checks say this, and it dies after so many effects were sent.
-    Tick {
-        /// What the checks say.
-        look: Look,
-        /// It dies after this many effects.
-        dies_after: Option<usize>,
-    },
-    /// A write takes effect.
-    Deliver(usize),
-    /// A write is lost.
-    Lose(usize),
-    /// A write takes effect, and will once more.
-    Repeat(usize),
-    /// A replica of this version becomes ready.
-    Ready(u8),
-    /// Replicas of this version that were asked to stop are gone.
-    Gone(u8),
-    /// A ready replica of this version dies and is replaced.
-    Kill(u8),
-    /// The spec asks for version 3 (or for the version before).
-    Ask(u8),
-    /// A person says something.
-    Say(u8),
-}
-
-/// What the checks say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Look {
-    /// They pass.
-    Pass,
-    /// They fail.
-    Fail,
-    /// There is no data.
-    Dark,
-}
-
-impl World {
-    /// The first property that was broken on the way here, and how.
-    #[must_use]
-    pub fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
     }
 }
 

@@ -52,8 +52,7 @@ fn balanced(turn: &mut Turn<'_>, n: u32) {
         }
         return repeat(turn);
     };
-    let alone =
-        super::others(turn).iter().all(|&number| turn.group(number).is_none_or(|group| group.most() == 0));
+    let alone = super::are_empty(turn, &super::others(turn));
     if turn.plan.mode == Mode::Exclusive || alone {
         resize(turn, stable, n);
         for revision in super::others(turn) {

@@ -204,6 +204,11 @@ fn gives_up(turn: &Turn<'_>) -> bool {
     turn.state.phase == Phase::Aborting && turn.state.stable.is_none()
 }
 
+/// May none of these groups have replicas, now or by a wish that is on its way?
+fn are_empty(turn: &Turn<'_>, groups: &[RevisionNumber]) -> bool {
+    groups.iter().all(|&number| turn.group(number).is_none_or(|group| group.most() == 0))
+}
+
 /// Have these groups neither replicas nor wishes for any?
 fn none_left(turn: &Turn<'_>, groups: &[RevisionNumber]) -> bool {
     groups

@@ -2,7 +2,7 @@
 
 use super::super::state::Way;
 use super::super::turn::Turn;
-use super::{Goal, ask, ask_way, gives_up, is_there, none_left, others, repeat, shrink};
+use super::{Goal, are_empty, ask, ask_way, gives_up, is_there, none_left, others, repeat, shrink};
 use crate::plan::replicas::{self, Set, Sets, Sizes};
 
 pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
@@ -23,11 +23,11 @@ pub(super) fn towards(turn: &mut Turn<'_>, goal: Goal) -> bool {
     for (revision, target) in [(stable, goal.stable), (canary, goal.canary)] {
         if let (Some(revision), 0, false) = (revision, target, older.is_empty()) {
             let useful = turn.group(revision).map_or(0, super::Group::surely_available);
-            let wish = turn.group(revision).map_or(0, |group| group.wish);
+            let wish = turn.wish(Some(revision));
             ask(turn, revision, useful.min(wish));
         }
     }
-    if older.iter().all(|&revision| turn.group(revision).is_none_or(|group| group.most() == 0)) {
+    if are_empty(turn, &older) {
         take_away(turn, goal);
     }
     repeat(turn);
@@ -77,7 +77,7 @@ fn grow(turn: &mut Turn<'_>, goal: Goal) {
     let sizes = replicas::grow(n, surge, Sizes { stable: goal.stable, canary: goal.canary }, sets);
     for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)]
     {
-        let wish = revision.and_then(|number| turn.group(number)).map_or(0, |group| group.wish);
+        let wish = turn.wish(revision);
         if let (Some(revision), true) = (revision, size.min(target) > wish) {
             ask(turn, revision, size.min(target));
         }
@@ -107,7 +107,7 @@ fn take_away(turn: &mut Turn<'_>, goal: Goal) {
     for (revision, size, target) in [(stable, sizes.stable, goal.stable), (canary, sizes.canary, goal.canary)]
     {
         let Some(revision) = revision else { continue };
-        let wish = turn.group(revision).map_or(0, |group| group.wish);
+        let wish = turn.wish(Some(revision));
         if size.max(target) < wish {
             shrink(turn, revision, size.max(target));
         }

@@ -49,7 +49,7 @@ fn take_split(turn: &mut Turn<'_>) -> bool {
         ask_way(turn, way);
     } else if let Some(stable) = stable {
         let room = n.saturating_sub(turn.group(stable).map_or(0, Group::most));
-        let wish = turn.group(stable).map_or(0, |group| group.wish);
+        let wish = turn.wish(Some(stable));
         ask(turn, stable, wish + room.min(n.saturating_sub(wish)));
     }
     false

@@ -166,9 +166,8 @@ fn goal(turn: &mut Turn<'_>) -> (Goal, bool) {
 /// A replacement that is paused in its middle stays there, but follows the desired number in
 /// proportion, as a paused Deployment does.
 fn freeze(turn: &mut Turn<'_>, goal: Goal, n: u32) -> Goal {
-    let wish = |number: Option<_>| number.and_then(|number| turn.group(number)).map_or(0, |group| group.wish);
-    let (mut size, mut stable, mut canary) =
-        turn.state.progress.frozen.unwrap_or((n, wish(turn.state.stable), wish(turn.state.canary)));
+    let (stable, canary) = (turn.wish(turn.state.stable), turn.wish(turn.state.canary));
+    let (mut size, mut stable, mut canary) = turn.state.progress.frozen.unwrap_or((n, stable, canary));
     if size != n {
         let surge = |n| turn.plan.limits(n).surge;
         let scaled = replicas::proportional(size, n, surge(size), surge(n), Some(canary), &[stable]);

@@ -16,12 +16,11 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         return super::go_back(turn, BackReason::ReadinessFailed(attempts), None);
     }
     let n = turn.n();
-    let old = turn.state.stable.and_then(|number| turn.group(number));
     let stable = match turn.plan.mode {
         _ if turn.state.stable.is_none() => 0,
         Mode::Routed { dynamic_stable: false } => n,
         // it goes when its times are over, like every revision that was stable
-        Mode::Routed { dynamic_stable: true } => old.map_or(0, |group| group.wish),
+        Mode::Routed { dynamic_stable: true } => turn.wish(turn.state.stable),
         Mode::Ratio | Mode::Exclusive => 0,
     };
     let before = turn.state.token;

@@ -1,11 +1,18 @@
 //! The state of one rollout target: small, comparable, serialisable. A crash anywhere is a reload.
 
+mod group;
+mod progress;
+mod route;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use group::{Group, Seen};
+pub use progress::Progress;
+pub use route::{RouteState, Way};
+
 use super::event::{BackReason, PauseCause};
-use crate::analysis::CheckState;
 use crate::backend::{Alert, EffectKey, Token};
 use crate::plan::{Hold, Plan, Weight};
 use crate::time::{Millis, Timestamp};
@@ -135,163 +142,6 @@ pub struct Known {
     /// Was it left by a rollback? A later one comes back to it only when it is named.
     #[serde(default, skip_serializing_if = "is_default")]
     pub left: bool,
-}
-
-/// One replica group: the newest wish, the range of all wishes that may still take effect, and what
-/// was seen last.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Group {
-    /// Which revision it runs.
-    pub revision: RevisionNumber,
-    /// The newest wish.
-    pub wish: u32,
-    /// Token of the newest wish.
-    pub token: Token,
-    /// Token that was acknowledged last; what carries a lower one is stale.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub acked: Token,
-    /// Smallest size that a wish may still bring about.
-    pub low: u32,
-    /// Largest size that a wish may still bring about.
-    pub high: u32,
-    /// Time since the newest wish was sent; a wish that is not acknowledged is repeated.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub sent: Millis,
-    /// Time for which the group has certainly had no traffic.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub idle: Millis,
-    /// What was seen last.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub seen: Seen,
-}
-
-/// A replica group as it was seen last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the fields of backend::GroupStatus, which documents them")]
-pub struct Seen {
-    pub desired: u32,
-    pub created: u32,
-    pub ready: u32,
-    pub available: u32,
-    pub terminating: u32,
-    pub failed_attempts: u32,
-}
-
-/// Where requests go, by number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "the machine is complete: whoever matches on it must know every case"
-)]
-pub enum Way {
-    /// Every ready replica gets an equal share.
-    #[default]
-    Balanced,
-    /// Stable and canary share by weight.
-    #[non_exhaustive]
-    Split {
-        /// Gets the rest.
-        stable: Option<RevisionNumber>,
-        /// Gets the weight.
-        canary: Option<RevisionNumber>,
-        /// The canary's share.
-        weight: Weight,
-    },
-}
-
-/// What was asked of the router, and what is known of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct RouteState {
-    /// The newest wish, `None` before the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wish: Option<Way>,
-    /// Its token.
-    pub token: Token,
-    /// Token that was acknowledged last; what carries a lower one is stale.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub acked: Token,
-    /// The route that was acknowledged last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acknowledged: Option<Way>,
-    /// Wishes after that one which may still take effect, oldest first, without repetitions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pending: Vec<Way>,
-    /// Time since the newest wish was sent.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub sent: Millis,
-}
-
-/// How far the rollout is within its plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Progress {
-    /// Index of the current step.
-    pub step: usize,
-    /// The hooks before this step have passed: its replicas may move.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub entered: bool,
-    /// Time in this step.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub in_step: Millis,
-    /// Time with the step's weight in effect.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub in_traffic: Millis,
-    /// Time that counts for the bake.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub baked: Millis,
-    /// The most that it was: a validation that starts anew is no progress.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub best_baked: Millis,
-    /// Time without progress.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub stalled: Millis,
-    /// The most that progress was measured by (replicas in place).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub best: u32,
-    /// Time since the last look.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub since_look: Millis,
-    /// Time without data.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub no_data: Millis,
-    /// Was the step's replicas and weight reached at the last step?
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub settled: bool,
-    /// A person promoted this step.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub promoted: bool,
-    /// A person promoted every step, or asked for a rollback: no gate is asked.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub full: bool,
-    /// A gate of this rollout was passed by a command.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub overruled: bool,
-    /// This is a rollback to an older revision.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rollback: bool,
-    /// Only the hooks after the deployment are left.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub wrapping_up: bool,
-    /// A replacement that was paused in its middle: desired number, stable and canary as they were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frozen: Option<(u32, u32, u32)>,
-    /// Hooks of this step that have ended, by index.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub hooks_done: u64,
-    /// A hook whose failure aborts the rollout has failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hook_failure: Option<Arc<str>>,
-    /// One per check.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<CheckState>,
 }
 
 /// The revision that was stable before, while it is kept for a fast rollback.
