@@ -16,6 +16,8 @@ pub struct Monitor {
     view: View,
     violations: Vec<Violation>,
     routes: Vec<Route>,
+    /// When the current epoch began.
+    started: Option<Timestamp>,
     /// When the current step was entered.
     entered: Option<Timestamp>,
     /// A person promoted (or rolled back) in this epoch.
@@ -228,6 +230,8 @@ impl Monitor {
         self.find("S9", s::s9_failed_is_sticky(&self.view));
         self.find("S9", s::s9_no_data_is_never_a_pass(&self.view, self.with_data, self.overruled));
         self.find("S16", s::s16_steps_take_their_time(&self.view, spent, self.overruled));
+        let since_start = self.started.map_or(Millis(u64::MAX), |at| self.view.now.since(at));
+        self.find("S16", s::s16_deadlines_take_their_time(&self.view, since_start));
         self.find("L4", l::l4_going_back_is_at_once(&self.view));
 
         let resumed =
@@ -241,6 +245,7 @@ impl Monitor {
             self.with_data = false;
         }
         if new_epoch {
+            self.started = Some(self.view.now);
             // (a command may start a rollout and promote it in one step)
             self.overruled = state.progress.rollback || self.commanded;
         }

@@ -3,7 +3,7 @@
 
 use lifecycle_core::analysis::{Bound, Check};
 use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
-use lifecycle_core::machine::{Phase, State};
+use lifecycle_core::machine::{BackReason, Phase, State};
 use lifecycle_core::plan::{Mode, Plan, Size, Weight, replicas};
 use lifecycle_core::time::Millis;
 
@@ -309,6 +309,17 @@ pub(crate) fn s16_steps_take_their_time(view: &View, entered: Option<Millis>, ov
     let bake = old.hold(before.plan.as_deref()?).bake;
     let spent = entered?;
     (spent < bake).then(|| format!("a bake of {bake} took {spent}"))
+}
+
+/// S16: nor does anything shorten a deadline: a rollout that goes back for want of progress has had at
+/// least that time, in truth, since it started.
+pub(crate) fn s16_deadlines_take_their_time(view: &View, since_start: Millis) -> Finding {
+    let (before, plan) = (view.before.as_ref()?, view.plan()?);
+    let state = view.state()?;
+    let turned = before.state.phase != Phase::Aborting && state.phase == Phase::Aborting;
+    let in_vain = matches!(state.back, Some(BackReason::ProgressDeadlineExceeded(_)));
+    (turned && in_vain && since_start < plan.progress_deadline())
+        .then(|| format!("no progress for {}, {since_start} after the start", plan.progress_deadline()))
 }
 
 /// Hooks run for the revision that is rolled out (or was just promoted), never for another.
