@@ -130,3 +130,34 @@ fn what_was_seen_before_a_group_was_gone_does_not_bring_it_back() {
     steps(&mut world, 3);
     assert!(world.actions.is_empty(), "{:?}", world.actions);
 }
+
+#[test]
+fn a_shrink_that_became_unsafe_before_it_was_sent_is_taken_back() {
+    let plan = PlanBuilder::new("rolling", Mode::Ratio)
+        .step(Hold::new(Weight::FULL, Millis::ZERO))
+        .limits(Amount::Replicas(1), Amount::Replicas(0))
+        .build()
+        .unwrap();
+    let mut world = World::empty(plan, 1);
+    world.unready = vec!["2.0.0".into(), "3.0.0".into()];
+    world.update("2.0.0");
+    world.step();
+    world.step();
+    assert_eq!(world.size("2.0.0"), 1);
+    // 2.0.0 serves nobody when 3.0.0 replaces it, and what is wished for then is lost
+    world.update("3.0.0");
+    world.mute = true;
+    world.step();
+    world.step();
+    let wish = |world: &World| world.state.groups.iter().map(|group| group.wish).collect::<Vec<_>>();
+    assert_eq!(wish(&world)[0], 0, "{:?}", world.state.groups);
+    // by the time it would be repeated, 2.0.0 is the only one that serves
+    ready(&mut world, "2.0.0", 1);
+    world.unready.retain(|version| version != "2.0.0");
+    world.mute = false;
+    for _ in 0..3 {
+        world.now = world.now + Millis(2500);
+        world.step();
+        assert_eq!(world.size("2.0.0"), 1);
+    }
+}
