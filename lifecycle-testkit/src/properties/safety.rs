@@ -2,7 +2,7 @@
 //! fact breaks it.
 
 use lifecycle_core::analysis::{Bound, Check};
-use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
+use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish, Token};
 use lifecycle_core::machine::{BackReason, Phase, State};
 use lifecycle_core::plan::{Mode, Plan, Size, Weight, replicas};
 use lifecycle_core::time::Millis;
@@ -144,7 +144,7 @@ pub(crate) fn s6_drained_before_it_shrinks(view: &View, wish: &ScaleWish) -> Fin
     })
 }
 
-/// S7: epochs and tokens grow, revision numbers are never reused.
+/// S7: epochs and tokens grow, older acknowledgements are ignored, revision numbers are never reused.
 pub(crate) fn s7_numbers_only_grow(view: &View) -> Finding {
     let (before, after) = (&view.before.as_ref()?.state, view.state()?);
     if after.epoch < before.epoch || after.token < before.token || after.next_revision < before.next_revision
@@ -153,6 +153,17 @@ pub(crate) fn s7_numbers_only_grow(view: &View) -> Finding {
             "epoch {} to {}, token {} to {}",
             before.epoch, after.epoch, before.token, after.token
         ));
+    }
+    let older = before.groups.iter().find_map(|old| {
+        let new = after.group(old.revision)?;
+        // (0: the group was there and is gone, which nobody acknowledged)
+        (new.acked < old.acked && new.acked != Token::default())
+            .then(|| format!("{}: {} is believed after {}", old.revision, new.acked, old.acked))
+    });
+    let older_route = (after.route.acked < before.route.acked)
+        .then(|| format!("route: {} is believed after {}", after.route.acked, before.route.acked));
+    if let Some(finding) = older.or(older_route) {
+        return Some(finding);
     }
     before.revisions.iter().find_map(|known| {
         let now = after.revision(known.revision.number)?;

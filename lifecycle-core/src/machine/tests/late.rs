@@ -161,3 +161,18 @@ fn a_shrink_that_became_unsafe_before_it_was_sent_is_taken_back() {
         assert_eq!(world.size("2.0.0"), 1);
     }
 }
+
+#[test]
+fn an_observation_older_than_what_was_acknowledged_is_not_believed() {
+    let mut world = World::serving(rolling(), 3);
+    world.update("2.0.0");
+    let before = world.groups["1.0.0"].clone();
+    world.run(SECOND.times(10));
+    world.step();
+    let group = |world: &World| world.state.group(crate::version::RevisionNumber(1)).cloned().unwrap();
+    let known = group(&world);
+    assert!(known.acked > before.token && known.seen.created < before.created, "{known:?}");
+    world.groups.insert("1.0.0".into(), before);
+    world.step();
+    assert_eq!((group(&world).acked, group(&world).seen), (known.acked, known.seen));
+}
