@@ -29,12 +29,9 @@ pub(super) const NO_ALERTS: &str = "no_critical_alerts";
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub struct Check {
-    /// What is measured of the canary.
-    pub metric: Metric,
-    /// How it must compare.
-    pub comparison: Comparison,
-    /// With what.
-    pub bound: Bound,
+    pub(crate) metric: Metric,
+    pub(crate) comparison: Comparison,
+    pub(crate) bound: Bound,
     text: Arc<str>,
 }
 
@@ -136,6 +133,24 @@ impl Metric {
 }
 
 impl Check {
+    /// What is measured of the canary.
+    #[must_use]
+    pub const fn metric(&self) -> &Metric {
+        &self.metric
+    }
+
+    /// How it must compare.
+    #[must_use]
+    pub const fn comparison(&self) -> Comparison {
+        self.comparison
+    }
+
+    /// With what.
+    #[must_use]
+    pub const fn bound(&self) -> Bound {
+        self.bound
+    }
+
     /// The check as it was written.
     #[must_use]
     pub fn text(&self) -> &Arc<str> {

@@ -234,7 +234,7 @@ pub(crate) fn s9_no_data_is_never_a_pass(view: &View, with_data: bool, overruled
         return None;
     }
     let hold = old.hold(plan);
-    let applies = |check: &Check| old.stable.is_some() || matches!(check.bound, Bound::Value(_));
+    let applies = |check: &Check| old.stable.is_some() || matches!(check.bound(), Bound::Value(_));
     let judged = hold.gate && !hold.weight.is_zero() && plan.analysis().checks.iter().any(applies);
     judged.then(|| format!("step {} ended without data", old.progress.step + 1))
 }

@@ -201,6 +201,6 @@ fn measuring(mut config: ClusterConfig, targets: &[&Target]) -> ClusterConfig {
     config.retention = analyses().map(|analysis| analysis.window).max().unwrap_or(config.retention);
     config.grain = analyses().map(|analysis| analysis.interval).fold(GRAIN, Ord::min).max(Millis(100));
     config.measure_latency = analyses()
-        .any(|analysis| analysis.checks.iter().any(|check| matches!(check.metric, Metric::Latency(_))));
+        .any(|analysis| analysis.checks.iter().any(|check| matches!(check.metric(), Metric::Latency(_))));
     config
 }
