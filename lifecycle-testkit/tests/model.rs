@@ -14,6 +14,7 @@ fn rolling_keeps_its_properties() {
     check_first("rolling", 1, 1, 0);
     check_first("rolling", 1, 0, 1);
     check("rolling", 2, 1, 0);
+    check("rolling", 2, 0, 1);
 }
 
 #[test]
@@ -23,6 +24,7 @@ fn blue_green_keeps_its_properties() {
     check_first("blue-green", 1, 1, 0);
     check_first("blue-green", 1, 0, 1);
     check("blue-green", 2, 1, 0);
+    check("blue-green", 2, 0, 1);
 }
 
 #[test]
@@ -32,6 +34,7 @@ fn canary_keeps_its_properties() {
     check_first("canary", 1, 1, 0);
     check_first("canary", 1, 0, 1);
     check("canary", 2, 1, 0);
+    check("canary", 2, 0, 1);
 }
 
 #[test]
@@ -39,11 +42,13 @@ fn canary_without_a_router_keeps_its_properties() {
     check("canary-ratio", 1, 1, 0);
     check("canary-ratio", 1, 0, 1);
     check("canary-ratio", 2, 1, 0);
+    check("canary-ratio", 2, 0, 1);
 }
 
 #[test]
 fn canary_with_a_shrinking_stable_keeps_its_properties() {
     check("canary-dynamic", 1, 1, 0);
+    check("canary-dynamic", 1, 0, 1);
     check("canary-dynamic", 2, 0, 0);
 }
 
@@ -54,4 +59,5 @@ fn recreate_keeps_its_properties() {
     check_first("recreate", 1, 1, 0);
     check_first("recreate", 1, 0, 1);
     check("recreate", 2, 1, 0);
+    check("recreate", 2, 0, 1);
 }

@@ -1,4 +1,4 @@
-//! The larger models: minutes each. Run by the recipe `model`.
+//! The larger models, up to four replicas: minutes in all. Run by the recipe `model`.
 #![cfg(feature = "model-large")]
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
@@ -6,46 +6,45 @@ mod model_support;
 
 use model_support::{check, check_first};
 
+/// A fault and a command on one replica, a command on three, a fault on four.
+fn check_up_to_four(strategy: &str) {
+    check(strategy, 1, 1, 1);
+    check(strategy, 3, 0, 1);
+    check(strategy, 4, 1, 0);
+}
+
 #[test]
 fn rolling_keeps_its_properties() {
-    check("rolling", 1, 1, 1);
-    check("rolling", 3, 1, 0);
-    check("rolling", 4, 0, 0);
+    check_up_to_four("rolling");
 }
 
 #[test]
 fn blue_green_keeps_its_properties() {
-    check("blue-green", 1, 1, 1);
-    check("blue-green", 2, 2, 0);
-    check("blue-green", 4, 1, 0);
+    check_up_to_four("blue-green");
 }
 
 #[test]
 fn canary_keeps_its_properties() {
-    check("canary", 1, 1, 1);
-    check("canary", 2, 2, 0);
-    check("canary", 4, 1, 0);
+    check_up_to_four("canary");
 }
 
 #[test]
 fn canary_without_a_router_keeps_its_properties() {
-    check("canary-ratio", 1, 1, 1);
-    check("canary-ratio", 3, 1, 0);
-    check("canary-ratio", 4, 0, 0);
-}
-
-#[test]
-fn canary_with_a_shrinking_stable_keeps_its_properties() {
-    check("canary-dynamic", 1, 1, 1);
-    check("canary-dynamic", 2, 1, 0);
-    check("canary-dynamic", 3, 0, 0);
+    check_up_to_four("canary-ratio");
 }
 
 #[test]
 fn recreate_keeps_its_properties() {
-    check("recreate", 2, 1, 1);
-    check("recreate", 2, 2, 0);
-    check("recreate", 4, 1, 0);
+    check_up_to_four("recreate");
+}
+
+#[test]
+fn canary_with_a_shrinking_stable_keeps_its_properties() {
+    // (every replica of stable may come and go with the weight: three with a fault are hours)
+    check("canary-dynamic", 1, 1, 1);
+    check("canary-dynamic", 2, 1, 0);
+    check("canary-dynamic", 2, 0, 1);
+    check("canary-dynamic", 4, 0, 0);
 }
 
 #[test]

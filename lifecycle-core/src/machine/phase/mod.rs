@@ -9,6 +9,7 @@ mod promoting;
 use std::sync::Arc;
 
 use super::event::{BackReason, EventKind};
+use super::io::Action;
 use super::state::{Next, Phase};
 use super::turn::Turn;
 use crate::backend::{AlertKind, Severity};
@@ -64,6 +65,7 @@ pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next
         alert_rollback(turn, turn.state.canary, severity, &reason.message());
     }
     turn.begin_anew();
+    call_off(turn);
     let state = &mut turn.state;
     state.phase = Phase::Aborting;
     state.back = Some(reason);
@@ -73,6 +75,17 @@ pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next
     state.progress.stalled = Millis::ZERO;
     state.progress.best = 0;
     state.progress.frozen = None;
+}
+
+/// What this very step has asked for on the way forward: more replicas of the canary. They are not needed
+/// any more. (A wish that was never sent is as good as a lost one.)
+fn call_off(turn: &mut Turn<'_>) {
+    let Some(canary) = turn.state.canary else { return };
+    let there = turn.group(canary).map_or(0, |group| group.seen.desired);
+    turn.actions.retain(|action| match action {
+        Action::Scale(wish) => wish.revision.number != canary || wish.replicas <= there,
+        Action::Route(_) | Action::RunHook(_) | Action::Notify(_) => true,
+    });
 }
 
 /// Tells people that this revision is rolled back (or, as the first one, has failed).
