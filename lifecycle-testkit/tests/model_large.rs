@@ -40,7 +40,7 @@ fn recreate_keeps_its_properties() {
 
 #[test]
 fn canary_with_a_shrinking_stable_keeps_its_properties() {
-    // (every replica of stable may come and go with the weight: three with a fault are hours)
+    // (stable comes and goes with the weight, so its worlds are many more)
     check("canary-dynamic", 1, 1, 1);
     check("canary-dynamic", 2, 1, 0);
     check("canary-dynamic", 2, 0, 1);
