@@ -89,7 +89,7 @@ pub(crate) enum LockError {
 
 impl DirLock {
     /// Takes the lock of this file, trying for up to `patience`: a holder that was just killed may
-    /// take a moment to be gone.
+    /// take a moment to be gone. A file that may only be read is locked all the same.
     pub(crate) fn take(path: PathBuf, patience: Duration) -> Result<Self, LockError> {
         let deadline = Instant::now() + patience;
         let failed = |source| LockError::File(LocalError::file("lock", &path, source));
@@ -99,22 +99,20 @@ impl DirLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+            .open(&path);
+        if let Err(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) =
+            file.as_ref().map_err(io::Error::kind)
+        {
+            file = File::open(&path);
+        }
+        let mut file = file.map_err(failed)?;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    let _ = file.read_to_string(&mut holder);
-                    let holder = holder.trim();
-                    return Err(LockError::Held(
-                        if holder.is_empty() { "unknown" } else { holder }.to_owned(),
-                    ));
-                }
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
@@ -125,6 +123,23 @@ impl DirLock {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
+
+    /// Who has the lock of this file now: the pid in it, or `unknown`. Nothing is written; for the
+    /// moment of the question others have to wait.
+    pub(crate) fn holder(path: &Path) -> Option<String> {
+        let mut file = File::open(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    let holder = holder.trim();
+    if holder.is_empty() { "unknown" } else { holder }.to_owned()
 }
 
 #[cfg(test)]
@@ -165,7 +180,9 @@ mod tests {
             Err(LockError::Held(pid)) => assert_eq!(pid, std::process::id().to_string()),
             other => panic!("{other:?}"),
         }
+        assert_eq!(DirLock::holder(&path), Some(std::process::id().to_string()));
         drop(held);
+        assert_eq!(DirLock::holder(&path), None);
         DirLock::take(path, Duration::ZERO).unwrap();
     }
 }

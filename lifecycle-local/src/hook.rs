@@ -18,8 +18,8 @@ use crate::http::Call;
 /// Outcomes that are remembered; the oldest are forgotten beyond that.
 const REMEMBERED: usize = 256;
 
-/// POSTs JSON to the hook's URL: `{key, point, version, revision, hash}`, with the key in the header
-/// `Idempotency-Key` too. Passed by a status from 200 to 299.
+/// POSTs JSON to the hook's URL: `{key, point, deployment, version, revision, hash}`, with the key in the
+/// header `Idempotency-Key` too. Passed by a status from 200 to 299.
 ///
 /// What is known of a call is in memory: after a restart in the middle of a hook it is called again
 /// with the same key, by which the receiver can tell. Only `http://` is spoken here.
@@ -58,10 +58,12 @@ impl Hook for HttpHook {
         if let Some(progress) = calls.get(&call.key) {
             return Ok(progress.outcome.clone());
         }
-        let (host, port, path) = parse_url(&call.url)?;
+        let (host, port, path) = parse_url(&call.url)
+            .map_err(|why| BackendError::new("local", "hook", ErrorKind::Invalid, why))?;
         let body = json!({
             "key": call.key,
             "point": call.point,
+            "deployment": call.deployment,
             "version": call.revision.version,
             "revision": call.revision.number,
             "hash": call.revision.hash,
@@ -100,16 +102,24 @@ impl Hook for HttpHook {
         );
         Ok(HookOutcome::Pending)
     }
+
+    fn accepts(&self, url: &str) -> Result<(), String> {
+        parse_url(url).map(drop)
+    }
 }
 
-fn parse_url(url: &str) -> BackendResult<(String, u16, String)> {
-    let invalid =
-        |why: &str| BackendError::new("local", "hook", ErrorKind::Invalid, format!("{url:?} {why}"));
-    let uri: Uri = url.parse().map_err(|_| invalid("is not a URL; write http://HOST:PORT/PATH"))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(invalid("cannot be called from here; write http://HOST:PORT/PATH"));
+/// Host, port and path, or what is accepted.
+fn parse_url(url: &str) -> Result<(String, u16, String), String> {
+    let invalid = |why: &str| format!("{url:?} {why}; write http://HOST:PORT/PATH");
+    let uri: Uri = url.parse().map_err(|_| invalid("is not a URL"))?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some(scheme) => {
+            return Err(invalid(&format!("cannot be called from here, which speaks no {scheme}")));
+        }
+        None => return Err(invalid("is not a whole URL")),
     }
-    let host = uri.host().ok_or_else(|| invalid("names no host; write http://HOST:PORT/PATH"))?;
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| invalid("names no host"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     Ok((host.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(80), path.to_owned()))
 }
@@ -134,6 +144,7 @@ mod tests {
     fn call(key: &str, url: &str, timeout: u64) -> HookCall {
         let revision = Revision::new(RevisionNumber(2), "abc", parse_version("1.5.0").unwrap());
         HookCall::new(EffectKey(key.into()), HookPoint::Smoke, url.into(), Millis(timeout), revision)
+            .of("edge-agent".into())
     }
 
     /// Answers every connection with this, and says what it was sent.
@@ -182,7 +193,9 @@ mod tests {
             "{request}"
         );
         assert!(
-            request.contains(r#""point":"smoke""#) && request.contains(r#""version":"1.5.0""#),
+            [r#""point":"smoke""#, r#""version":"1.5.0""#, r#""deployment":"edge-agent""#]
+                .iter()
+                .all(|field| request.contains(field)),
             "{request}"
         );
         assert!(received.try_recv().is_err());
@@ -206,6 +219,23 @@ mod tests {
         for url in ["ftp://x/", "https://x/", "nothing", ""] {
             let error = HttpHook::new().run(&call("a", url, 10)).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Invalid, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_called_is_accepted_and_the_refusal_says_what_can() {
+        for url in ["http://127.0.0.1:8080/smoke", "http://tests.internal", "http://[::1]:80/?all=1"] {
+            assert_eq!(HttpHook::new().accepts(url), Ok(()), "{url}");
+        }
+        for (url, says) in [
+            ("https://x/", "speaks no https"),
+            ("ftp://x/", "speaks no ftp"),
+            ("x:80/y z", "is not a URL"),
+            ("/smoke", "is not a whole URL"),
+            ("", "is not a URL"),
+        ] {
+            let why = HttpHook::new().accepts(url).unwrap_err();
+            assert!(why.contains(says) && why.ends_with("write http://HOST:PORT/PATH"), "{why}");
         }
     }
 }

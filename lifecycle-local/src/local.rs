@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use lifecycle_core::backend::{Backends, RolloutStore, RouteStatus};
 use lifecycle_core::version::Version;
-use rustix::process::Signal;
 
 use crate::background::Background;
 use crate::config::LocalConfig;
 use crate::control::{Client, ProxyHandle, TableWriter};
 use crate::error::LocalError;
-use crate::files::{DirLock, Durable, LockError, create_private_dir, replace_json};
+use crate::files::{DirLock, LockError, create_private_dir};
 use crate::health::LocalHealth;
 use crate::hook::HttpHook;
 use crate::notify::FileNotifier;
 use crate::process::kill::kill_all;
-use crate::process::procfs::ProcessId;
 use crate::process::{self, Changes, LocalWorkload, ReplicaStatus, Settings};
 use crate::proxy::Stats;
 use crate::router::LocalRouter;
+use crate::shutdown::{ShutDown, shut_down};
 use crate::template::ProcessTemplate;
 
 /// How long another supervisor may take to be gone after it was killed.
@@ -45,35 +44,48 @@ pub struct Local {
 
 /// Where everything is in a state directory.
 #[derive(Clone, Debug)]
-struct Paths {
-    dir: PathBuf,
+pub(crate) struct Paths {
+    pub(crate) dir: PathBuf,
 }
 
 impl Paths {
-    fn ledger(&self) -> PathBuf {
+    pub(crate) fn ledger(&self) -> PathBuf {
         self.dir.join("processes.json")
     }
 
-    fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.dir.join("logs")
     }
 
-    fn proxy(&self) -> PathBuf {
+    pub(crate) fn proxy(&self) -> PathBuf {
         self.dir.join("proxy")
+    }
+
+    pub(crate) fn alerts(&self) -> PathBuf {
+        self.dir.join("alerts.log")
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.dir.join("supervisor.lock")
+    }
+
+    /// Of a directory that is there.
+    pub(crate) fn existing(dir: &Path) -> Result<Self, LocalError> {
+        let dir = dir.canonicalize().map_err(|source| LocalError::file("open", dir, source))?;
+        Ok(Self { dir })
     }
 
     /// The directory as an absolute path: the proxy may run somewhere else.
     fn create(dir: &Path) -> Result<Self, LocalError> {
         create_private_dir(dir)?;
-        let dir = dir.canonicalize().map_err(|source| LocalError::file("open", dir, source))?;
-        let paths = Self { dir };
+        let paths = Self::existing(dir)?;
         create_private_dir(&paths.logs())?;
         create_private_dir(&paths.proxy())?;
         Ok(paths)
     }
 
-    fn lock(&self) -> Result<DirLock, LocalError> {
-        DirLock::take(self.dir.join("supervisor.lock"), LOCK_PATIENCE).map_err(|error| match error {
+    pub(crate) fn lock(&self) -> Result<DirLock, LocalError> {
+        DirLock::take(self.lock_file(), LOCK_PATIENCE).map_err(|error| match error {
             LockError::Held(holder) => LocalError::InUse { dir: self.dir.clone(), holder },
             LockError::File(error) => error,
         })
@@ -104,9 +116,26 @@ impl Local {
     ///
     /// # Errors
     /// When another program supervises it, a file cannot be read or written, or the proxy cannot
-    /// listen. Processes that run are left alone then.
+    /// listen. Processes that run are left alone then, and a directory that was not there is not
+    /// there afterwards.
     pub async fn open(config: LocalConfig) -> Result<Self, LocalError> {
         config.check()?;
+        let dir = config.state_dir.clone();
+        let is_new = !dir.exists();
+        let opened = Self::open_in(config).await;
+        match &opened {
+            Ok(_) | Err(LocalError::InUse { .. }) => {}
+            Err(_) if is_new => {
+                // a proxy that started too slowly
+                let _ = kill_everything(&dir);
+                let _ = std::fs::remove_dir_all(&dir);
+            }
+            Err(_) => {}
+        }
+        opened
+    }
+
+    async fn open_in(config: LocalConfig) -> Result<Self, LocalError> {
         let paths = Paths::create(&config.state_dir)?;
         let lock = Arc::new(paths.lock()?);
         let ledger = process::load(&paths.ledger())?;
@@ -146,7 +175,7 @@ impl Local {
             .router(Arc::new(LocalRouter::new(self.client.clone(), Arc::clone(&self.writer))))
             .health(Arc::new(LocalHealth::new(self.client.clone(), self.paths.dir.join("alerts.json"))))
             .hooks(Arc::new(HttpHook::new()))
-            .notifier(Arc::new(FileNotifier::new(self.paths.dir.join("alerts.log"))))
+            .notifier(Arc::new(FileNotifier::new(self.paths.alerts())))
     }
 
     /// The replicas of this directory.
@@ -209,51 +238,16 @@ impl Local {
         self.background.end().await;
     }
 
-    /// Stops everything: the proxy finishes its requests, then all replicas get SIGTERM, and after the
-    /// grace SIGKILL. The sizes of the groups are kept: opening the directory again starts them.
+    /// Stops everything, see [`shut_down`].
     ///
     /// # Errors
-    /// When a file cannot be written, or a process does not end.
-    pub async fn shutdown_everything(self) -> Result<(), LocalError> {
+    /// When a process does not end.
+    pub async fn shutdown_everything(self) -> Result<ShutDown, LocalError> {
         self.background.end().await;
         let config = self.config.clone();
         drop(self);
         shut_down(&config).await
     }
-}
-
-/// Stops everything that was started for a state directory which nobody supervises now. See
-/// [`Local::shutdown_everything`].
-///
-/// # Errors
-/// When a program supervises it, a file cannot be used, or a process does not end.
-pub async fn shut_down(config: &LocalConfig) -> Result<(), LocalError> {
-    let paths = Paths::create(&config.state_dir)?;
-    let _lock = paths.lock()?;
-    let mut ledger = process::load(&paths.ledger())?;
-    let proxy = ProxyHandle::new(config, &paths.proxy(), &ledger.name);
-    proxy.stop().await;
-    let recorded = ledger.replicas.values().filter_map(|replica| replica.process);
-    let recorded: Vec<ProcessId> = recorded.filter(|process| process.is_alive()).collect();
-    for process in &recorded {
-        process.signal_group(Signal::TERM);
-    }
-    let ended = async {
-        for process in &recorded {
-            process.ended().await;
-        }
-    };
-    // those that are left are killed below
-    let _ = tokio::time::timeout(config.grace, ended).await;
-    for process in &recorded {
-        process.signal_group(Signal::KILL);
-        process.ended().await;
-        process.reap();
-    }
-    kill_all(&ledger.name, Duration::from_secs(5))?;
-    ledger.replicas.clear();
-    replace_json(&paths.ledger(), &ledger, Durable::Disk)?;
-    proxy.forget_endpoints()
 }
 
 /// Kills every process that was started for a state directory, supervised or not, without asking

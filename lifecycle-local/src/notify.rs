@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 /// thousand.
 const REMEMBERED: u64 = 4 * 1024 * 1024;
 
-/// Appends each alert to a file, one JSON object a line, and to the log. A repeated alert is told by
-/// its key, also after a restart.
+/// Appends each alert to a file, one JSON object a line (`{atMs, key, kind, severity, deployment, strategy,
+/// message}`), and to the log. A repeated alert is told by its key, also after a restart.
 #[derive(Debug)]
 pub struct FileNotifier {
     path: PathBuf,
@@ -104,6 +104,7 @@ mod tests {
             Severity::Critical,
             "error_rate 7% is not below 1%".into(),
         )
+        .about("edge-agent".into(), "canary".into())
     }
 
     #[tokio::test]
@@ -118,7 +119,18 @@ mod tests {
         }
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.contains(r#""key":"1/a""#) && text.contains("error_rate 7%"), "{text}");
+        let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        for (field, value) in [
+            ("key", "1/a"),
+            ("kind", "rolledBack"),
+            ("severity", "critical"),
+            ("deployment", "edge-agent"),
+            ("strategy", "canary"),
+            ("message", "error_rate 7% is not below 1%"),
+        ] {
+            assert_eq!(line[field], value, "{text}");
+        }
+        assert!(line["atMs"].as_u64() > Some(0), "{text}");
     }
 
     #[tokio::test]

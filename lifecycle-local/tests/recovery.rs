@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lifecycle_local::{Local, LocalError, TOKEN_VARIABLE};
 use rustix::process::{Pid, Signal, kill_process};
@@ -305,21 +305,4 @@ async fn a_rollback_can_start_a_revision_that_was_registered_long_ago() {
     let target = site.open().await;
     target.scale(&one, 1, 4, 0).await;
     target.until(&one, "back", |group| group.available == 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_can_be_stopped_without_a_supervisor() {
-    let site = Site::new();
-    let target = site.open_with(site.config().grace(Duration::from_secs(1))).await;
-    let one = target.run(1, 2, 1, &["--ignore-term", "yes"]).await;
-    let proxy = target.local.status().await.proxy_pid.unwrap();
-    target.local.close().await;
-    soon("shutdown", lifecycle_local::shut_down(&site.config().grace(Duration::from_millis(200))))
-        .await
-        .unwrap();
-    assert_eq!(replica_processes(&site.dir()), [0_u32; 0]);
-    assert!(!runs(proxy));
-    // the sizes are kept
-    let target = site.open().await;
-    target.until(&one, "up again", |group| group.available == 2).await;
 }

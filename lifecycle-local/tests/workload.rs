@@ -132,7 +132,8 @@ async fn a_replica_that_is_never_ready_collects_failed_attempts_and_gets_nothing
     target.scale(&never, 1, 2, 0).await;
     let group = target.until(&never, "judged", |group| group.failed_attempts >= 2).await;
     assert_eq!((group.created, group.ready, group.available), (1, 0, 0));
-    assert_eq!(group.trouble.as_deref(), Some("not ready: GET /ready: status 503"));
+    let log = target.local.status().await.replicas.into_iter().find(|r| r.revision == never).unwrap().log;
+    assert_eq!(group.trouble, Some(format!("not ready: GET /ready: status 503; log: {}", log.display())));
     for _ in 0..20 {
         assert_eq!(target.get("/").await.body, "1.0.0");
     }

@@ -12,8 +12,8 @@ Examples:
   lifecycle plan examples/agent-canary.yaml
   lifecycle run examples/local/canary-1.5.0.yaml --listen 127.0.0.1:8080
 
-Exit status: 0 done (a rollout: promoted), 1 ended otherwise or refused, 2 bad input,
-3 a simulated rollout broke a property, 130 interrupted.";
+Exit status: 0 done (a rollout: the version that was asked for serves), 1 ended otherwise, waits
+or was refused, 2 bad input, 3 a simulated rollout broke a property, 130 interrupted.";
 
 /// Progressive delivery: rolling, blue-green, canary and recreate, with automatic rollback.
 #[derive(Debug, Parser)]

@@ -26,7 +26,8 @@ pub(crate) struct CommandArgs {
     /// The state directory of the `run`
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, env = "LIFECYCLE_STATE_DIR")]
     state_dir: PathBuf,
-    /// A timeline for people, or one JSON object a line (when no `run` is there to take the command)
+    /// When no `run` is there to take the command, this drives the rollout itself, and shows it: as a
+    /// timeline for people, or as one JSON object a line
     #[arg(long, default_value = "text")]
     output: Output,
     /// When text is coloured
@@ -135,39 +136,76 @@ fn known(state_dir: &Path) -> Result<(), BadInput> {
     Err(BadInput::in_file(state_dir, "no such state directory; `lifecycle run MANIFEST` makes one"))
 }
 
-/// Show how the rollout stands
+const STATUS: &str = "\
+Nothing is touched. While a `run` drives, this is what that one has shown last. Else processes and
+proxy are looked at, and the phase may also be `stopped` (nothing runs), `interrupted` (a rollout
+that nobody goes on with) or `unhealthy` (a replica or the proxy is missing).
+
+Exit status: 0 shown, 2 nothing was run here.";
+
+/// Show how the rollout stands, and what of it runs
 #[derive(Debug, Args)]
+#[command(after_help = STATUS)]
 pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    common: CommandArgs,
+    /// The state directory of the `run`
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR, env = "LIFECYCLE_STATE_DIR")]
+    state_dir: PathBuf,
+    /// A table for people, or one JSON object
+    #[arg(long, default_value = "text")]
+    output: Output,
+    /// When text is coloured
+    #[arg(long, default_value = "auto")]
+    color: Color,
 }
+
+const DOWN: &str = "\
+A `run` that drives has to be ended first, with Ctrl-C. Kept is which versions were promoted, so
+that `rollback` works, and how many replicas ran: the next `run` starts these again before anything
+else. --clean starts clean.
+
+Exit status: 0 nothing runs any more, 1 a `run` drives or something could not be stopped, 2 there is
+no such state directory.";
 
 /// Stop every replica and the proxy: nothing serves after it
 #[derive(Debug, Args)]
+#[command(after_help = DOWN)]
 pub(crate) struct DownArgs {
     /// The state directory of the `run`
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, env = "LIFECYCLE_STATE_DIR")]
     state_dir: PathBuf,
+    /// Also remove what is kept: history, logs, alerts, and the directory if nothing else is in it
+    #[arg(long)]
+    clean: bool,
 }
 
 /// `lifecycle status`.
 pub(crate) fn status(args: StatusArgs) -> anyhow::Result<Exit> {
-    let StatusArgs { common: CommandArgs { state_dir, output, color } } = args;
+    let StatusArgs { state_dir, output, color } = args;
     known(&state_dir)?;
-    let Some((record, listen)) = run::runtime()?.block_on(run::standing(&state_dir))? else {
+    let Some(standing) = run::runtime()?.block_on(run::standing(&state_dir))? else {
         return Err(
             BadInput::in_file(&state_dir, "nothing was run here yet; `lifecycle run MANIFEST` does").into()
         );
     };
-    standing::write(&record, listen, output, color)?;
+    standing::write(&standing, run::now(), output, color)?;
     Ok(Exit::Done)
 }
 
 /// `lifecycle down`.
 pub(crate) fn down(args: DownArgs) -> anyhow::Result<Exit> {
-    let DownArgs { state_dir } = args;
+    let DownArgs { state_dir, clean } = args;
     known(&state_dir)?;
-    run::runtime()?.block_on(run::down(&state_dir))?;
-    writeln!(std::io::stdout(), "everything in {} was stopped", state_dir.display())?;
+    let run::Down { unrecorded } = run::runtime()?.block_on(run::down(&state_dir, clean))?;
+    let dir = state_dir.display();
+    let kept = if clean {
+        " and forgotten"
+    } else {
+        "; its history is kept for the next `run` (`lifecycle down --clean` forgets it)"
+    };
+    let mut out = std::io::stdout();
+    writeln!(out, "everything in {dir} was stopped{kept}")?;
+    if let Some(error) = unrecorded {
+        writeln!(out, "that could not be recorded, which the next `run` finds out: {error}")?;
+    }
     Ok(Exit::Done)
 }

@@ -8,9 +8,9 @@ use crate::input::BadInput;
 /// Exit statuses, the same in every subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It was done; for a rollout: promoted.
+    /// It was done; for a rollout: the version that was asked for serves.
     Done = 0,
-    /// The rollout ended otherwise, a command was refused, or something outside failed.
+    /// The rollout ended otherwise or waits, a command was refused, or something outside failed.
     Failed = 1,
     /// A bad manifest, scenario or argument: nothing was changed.
     BadInput = 2,
@@ -32,10 +32,19 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_broken_pipe) {
         return Exit::Done;
     }
-    let text = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = sentence(error).split_whitespace().collect::<Vec<_>>().join(" ");
     // There is nowhere to say that stderr is closed.
     let _ = writeln!(io::stderr(), "error: {text}");
     if error.chain().any(|cause| cause.is::<BadInput>()) { Exit::BadInput } else { Exit::Failed }
+}
+
+/// An error and its causes; a cause that was named already is not named again.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => said.to_owned(),
+        said => format!("{said}: {cause}"),
+    })
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
@@ -54,5 +63,14 @@ mod tests {
         assert_eq!(report(&pipe), Exit::Done);
         assert_eq!(report(&anyhow::Error::from(BadInput::new("x")).context("reading")), Exit::BadInput);
         assert_eq!(report(&anyhow::anyhow!("a disk is full")), Exit::Failed);
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let full = io::Error::other("no space left");
+        let named = anyhow::Error::from(full).context("cannot write x: no space left; try again");
+        assert_eq!(sentence(&named), "cannot write x: no space left; try again");
+        let unnamed = anyhow::anyhow!("no space left").context("cannot write x").context("starting");
+        assert_eq!(sentence(&unnamed), "starting: cannot write x: no space left");
     }
 }

@@ -17,13 +17,24 @@ pub(crate) struct BadInput(String);
 impl BadInput {
     /// In this file.
     pub(crate) fn in_file(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self(format!("{}: {}", path.display(), one_line(&problem.to_string())))
+        let name = if is_stdin(path) { "standard input".into() } else { path.to_string_lossy() };
+        Self(format!("{name}: {}", one_line(&problem.to_string())))
     }
 
     /// Whatever is wrong.
     pub(crate) fn new(problem: impl std::fmt::Display) -> Self {
         Self(one_line(&problem.to_string()))
     }
+}
+
+/// Does this path stand for standard input?
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads a text of a reasonable size from a file, or from standard input where the path is `-`.
+pub(crate) fn read_or_stdin(path: &Path) -> Result<String, BadInput> {
+    if is_stdin(path) { text(path, std::io::stdin().lock()) } else { read(path) }
 }
 
 /// Reads a text file of a reasonable size.
@@ -33,8 +44,13 @@ pub(crate) fn read(path: &Path) -> Result<String, BadInput> {
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(bad(&"is a directory, not a file"));
     }
+    text(path, file)
+}
+
+fn text(path: &Path, source: impl std::io::Read) -> Result<String, BadInput> {
+    let bad = |problem: &dyn std::fmt::Display| BadInput::in_file(path, problem);
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| bad(&io_problem(&error)))?;
+    source.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| bad(&io_problem(&error)))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(bad(&"is larger than 1 MiB, the most that is read"));
     }

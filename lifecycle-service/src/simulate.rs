@@ -17,6 +17,7 @@ Examples:
   lifecycle simulate examples/agent-canary.yaml
   lifecycle simulate examples/agent-canary.yaml --scenario examples/scenarios/bad-version.yaml
   lifecycle simulate examples/agent-canary.yaml --scenario examples/scenarios/faults.yaml --seed 7
+  sed s/1.5.0/1.6.0/ examples/agent-canary.yaml | lifecycle simulate -
   lifecycle simulate examples/agent-rolling.yaml --output json | jq 'select(.kind == \"outcome\")'
 
 Exit status: 0 whatever the outcome, 2 for a bad manifest or scenario, 3 when a property of a
@@ -27,7 +28,7 @@ rollout was violated.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SimulateArgs {
-    /// The manifest
+    /// The manifest; - reads it from standard input
     manifest: PathBuf,
     /// What happens: cluster, versions, events, faults [default: a healthy new version]
     #[arg(long, value_name = "FILE")]
@@ -46,7 +47,7 @@ pub(crate) struct SimulateArgs {
 /// Simulates and prints.
 pub(crate) fn carry_out(args: SimulateArgs) -> anyhow::Result<Exit> {
     let SimulateArgs { manifest: path, scenario, seed, output, color } = args;
-    let text = input::read(&path)?;
+    let text = input::read_or_stdin(&path)?;
     let manifest = Manifest::from_yaml(&text).map_err(|error| BadInput::in_file(&path, error))?;
     let scenario = match &scenario {
         Some(path) => {

@@ -197,3 +197,11 @@ fn a_command_needs_a_state_directory_and_a_version() {
     assert!(line.starts_with("--to-version: \"abc\" is not a version"), "{line}");
     assert!(!dir.path().join(".lifecycle").exists());
 }
+
+#[test]
+fn a_run_refuses_a_manifest_that_it_cannot_watch() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let line = refused(&lifecycle(dir.path(), &["run", "-"]), "run -");
+    assert!(line.starts_with("-: `run` follows edits of its manifest"), "{line}");
+    assert!(!dir.path().join(".lifecycle").exists());
+}

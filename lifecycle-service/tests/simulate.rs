@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -185,4 +185,54 @@ fn a_plan_shows_its_steps_limits_and_checks() {
     let ratio = run("plan", "agent-canary.yaml", &["--router", "replica-ratio"]);
     assert!(ratio.contains("the share of replicas is the share of traffic"), "{ratio}");
     assert!(ratio.contains("at most 11 in all"), "{ratio}");
+}
+
+/// "At most N in all" is kept, and is no more than is needed, wherever the last step stops.
+#[test]
+fn a_plan_promises_as_many_replicas_as_a_rollout_takes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("agent.yaml");
+    for (spec, most) in [
+        ("strategy: canary\n  canary: {steps: [{setWeight: 10, bake: 1m}]}", 20),
+        ("strategy: canary\n  canary: {steps: [{setWeight: 20, bake: 1m}, {setWeight: 100, bake: 1m}]}", 20),
+        ("strategy: canary\n  canary: {steps: [{setWeight: 10, canaryScale: {replicas: 12}, bake: 1m}]}", 22),
+        ("strategy: rolling\n  rolling: {maxSurge: 3}", 13),
+        ("strategy: blue-green", 20),
+        ("strategy: recreate", 10),
+    ] {
+        let manifest = format!(
+            "apiVersion: enis.andaon.com/v1\nkind: AgentDeployment\nmetadata: {{name: a}}\nspec:\n  \
+             version: 1.5.0\n  replicas: 10\n  {spec}\n"
+        );
+        std::fs::write(&path, manifest).expect("a manifest");
+        let file = path.to_str().expect("a path");
+        let simulated = outcome(file, &[]);
+        assert_eq!(simulated["maxTotal"], most, "{spec}");
+        let plan = run("plan", file, &[]);
+        assert!(plan.contains(&format!("at most {most} in all")), "{spec}\n{plan}");
+    }
+}
+
+#[test]
+fn a_dash_reads_the_manifest_from_standard_input() {
+    let text = std::fs::read(example("agent-rolling.yaml")).expect("an example");
+    for subcommand in ["simulate", "plan"] {
+        let piped = |text: &[u8]| {
+            let mut child = lifecycle(&[subcommand, "-"]);
+            let child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+            let mut child = child.expect("lifecycle starts");
+            child.stdin.take().expect("its input").write_all(text).expect("it reads");
+            child.wait_with_output().expect("its output")
+        };
+        let output = piped(&text);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            String::from_utf8(output.stdout).expect("text"),
+            run(subcommand, "agent-rolling.yaml", &[])
+        );
+        let refused = piped(b"kind: Pod");
+        let line = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{line}");
+        assert!(line.starts_with("error: standard input: apiVersion"), "{line}");
+    }
 }

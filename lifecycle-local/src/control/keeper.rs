@@ -38,6 +38,17 @@ struct Recorded {
     process: Option<ProcessId>,
 }
 
+fn record_file(dir: &Path) -> PathBuf {
+    dir.join("process.json")
+}
+
+/// What is recorded of a proxy in its directory: its process, when it runs, and where it listens.
+pub(crate) fn recorded(dir: &Path) -> Option<(Option<ProcessId>, SocketAddr)> {
+    let recorded = read_json::<Recorded>(&record_file(dir)).ok()??;
+    let process = recorded.process.filter(|process| recorded.boot == boot_id() && process.is_alive());
+    Some((process, recorded.listen))
+}
+
 /// Keeps the proxy running.
 #[derive(Debug)]
 pub(crate) struct ProxyHandle {
@@ -68,13 +79,12 @@ impl ProxyHandle {
     }
 
     fn record_file(&self) -> PathBuf {
-        self.dir.join("process.json")
+        record_file(&self.dir)
     }
 
     /// The process of the proxy, when it runs.
     pub(crate) fn process(&self) -> Option<ProcessId> {
-        let recorded = read_json::<Recorded>(&self.record_file()).ok()??;
-        recorded.process.filter(|process| recorded.boot == boot_id() && process.is_alive())
+        recorded(&self.dir)?.0
     }
 
     /// Finds the proxy, or starts it; answers once it takes requests.
@@ -186,11 +196,12 @@ impl ProxyHandle {
         }
     }
 
-    /// The last line that was logged beyond this many bytes.
+    /// The last line that was logged beyond this many bytes, without the word that it is an error.
     fn last_words(&self, logged: u64) -> Option<String> {
         let log = std::fs::read(self.log()).ok()?;
         let new = String::from_utf8_lossy(log.get(usize::try_from(logged).ok()?..)?).into_owned();
-        new.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        let last = new.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+        Some(last.strip_prefix("error: ").unwrap_or(last).to_owned())
     }
 
     fn log(&self) -> PathBuf {

@@ -5,5 +5,5 @@ mod keeper;
 mod writer;
 
 pub(crate) use client::{Client, ControlError};
-pub(crate) use keeper::ProxyHandle;
+pub(crate) use keeper::{ProxyHandle, recorded};
 pub(crate) use writer::TableWriter;

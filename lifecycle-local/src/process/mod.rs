@@ -44,8 +44,8 @@ use crate::error::LocalError;
 use crate::proxy::Effective;
 use crate::template::ProcessTemplate;
 
-pub(crate) use ledger::now_ms;
-pub(crate) use recover::{load, open};
+pub(crate) use ledger::{endpoint_id, now_ms};
+pub(crate) use recover::{load, open, read};
 pub(crate) use status::Snapshot;
 pub use status::{ReplicaState, ReplicaStatus};
 pub(crate) use supervisor::{Message, Settings};

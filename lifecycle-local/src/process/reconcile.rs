@@ -169,21 +169,34 @@ impl Supervisor {
             }
             News::NotReady(why) => {
                 self.failed_attempt(id);
+                let trouble = self.with_log(id, &format!("not ready: {why}"));
                 if let Some(runtime) = self.runtimes.get_mut(&id) {
                     runtime.ready = false;
-                    runtime.trouble = Some(format!("not ready: {why}"));
+                    runtime.trouble = Some(trouble);
                 }
             }
             News::Unhealthy(why) => {
                 self.begin_stop(id, Phase::Restarting);
+                let trouble = self.with_log(id, &format!("restarted, its liveness probe failed: {why}"));
                 if let Some(runtime) = self.runtimes.get_mut(&id) {
-                    runtime.trouble = Some(format!("restarted, its liveness probe failed: {why}"));
+                    runtime.trouble = Some(trouble);
                 }
                 let generation = self.publish();
                 self.spawn_stop(id, generation);
             }
-            News::Ended(how) => self.crashed(id, how),
+            News::Ended(how) => {
+                let trouble = self.with_log(id, &how);
+                self.crashed(id, trouble);
+            }
             News::Stopped => self.stopped(id),
+        }
+    }
+
+    /// What went wrong, and where the replica may have said more.
+    fn with_log(&self, id: u64, why: &str) -> String {
+        match self.ledger.replicas.get(&id) {
+            Some(replica) => format!("{why}; log: {}", self.log(id, &replica.hash).display()),
+            None => why.to_owned(),
         }
     }
 

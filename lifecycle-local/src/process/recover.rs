@@ -37,15 +37,21 @@ pub(crate) struct Opened {
 /// # Errors
 /// When it cannot be read or written, or is of a newer form.
 pub(crate) fn load(file: &Path) -> Result<Ledger, LocalError> {
+    if let Some(ledger) = read(file)? {
+        return Ok(ledger);
+    }
+    let ledger = Ledger::new(boot_id());
+    replace_json(file, &ledger, Durable::Disk)?;
+    Ok(ledger)
+}
+
+/// Reads the ledger, `None` when nothing was ever started.
+///
+/// # Errors
+/// When it cannot be read, or is of a newer form.
+pub(crate) fn read(file: &Path) -> Result<Option<Ledger>, LocalError> {
     let boot = boot_id();
-    let mut ledger = match read_json::<Ledger>(file)? {
-        Some(ledger) => ledger,
-        None => {
-            let ledger = Ledger::new(boot);
-            replace_json(file, &ledger, Durable::Disk)?;
-            return Ok(ledger);
-        }
-    };
+    let Some(mut ledger) = read_json::<Ledger>(file)? else { return Ok(None) };
     if ledger.format != FORMAT {
         let problem = format!("it has form {}, and this program knows form {FORMAT}", ledger.format);
         return Err(LocalError::Damaged { path: file.to_owned(), problem });
@@ -57,7 +63,7 @@ pub(crate) fn load(file: &Path) -> Result<Ledger, LocalError> {
             replica.process = None;
         }
     }
-    Ok(ledger)
+    Ok(Some(ledger))
 }
 
 /// Finds the processes of a ledger again, and ends those that are in no ledger.

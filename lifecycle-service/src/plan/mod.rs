@@ -21,14 +21,16 @@ const EXAMPLES: &str = "\
 Examples:
   lifecycle plan examples/agent-canary.yaml
   lifecycle plan examples/agent-canary.yaml --router replica-ratio
-  lifecycle plan examples/agent-blue-green.yaml --output json";
+  lifecycle plan examples/agent-blue-green.yaml --output json
+
+Exit status: 0 done, 2 bad input.";
 
 /// Show what a manifest will do: its steps, limits and checks, and when each step is over if the
 /// new version is healthy (taken from a simulated rollout)
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
-    /// The manifest
+    /// The manifest; - reads it from standard input
     manifest: PathBuf,
     /// What splits the traffic
     #[arg(long, default_value = "weighted")]
@@ -52,7 +54,7 @@ enum Router {
 /// Compiles, predicts and prints.
 pub(crate) fn carry_out(args: PlanArgs) -> anyhow::Result<Exit> {
     let PlanArgs { manifest: path, router, output, color } = args;
-    let text = input::read(&path)?;
+    let text = input::read_or_stdin(&path)?;
     let manifest = Manifest::from_yaml(&text).map_err(|error| BadInput::in_file(&path, error))?;
     let splitting = match router {
         Router::Weighted => Splitting::Weighted,

@@ -56,7 +56,7 @@ fn rules(out: &mut impl Write, plan: &Plan, n: u32) -> io::Result<()> {
     };
     row(out, "traffic", traffic)?;
     let limits = plan.limits(n);
-    let ceiling = plan.steps().iter().map(|hold| plan.ceiling(n, hold.size.of(n))).max().unwrap_or(n);
+    let ceiling = most(plan, n);
     let least = if plan.mode() == Mode::Exclusive { 0 } else { n.saturating_sub(limits.unavailable) };
     row(
         out,
@@ -76,6 +76,13 @@ fn rules(out: &mut impl Write, plan: &Plan, n: u32) -> io::Result<()> {
         "deadline",
         &format!("rolled back after {} without progress{attempts}", plan.progress_deadline()),
     )
+}
+
+/// The most replicas that are asked for at any time. Also after a last step below 100 % the whole canary
+/// stands beside stable: promotion brings it to its size before stable goes.
+fn most(plan: &Plan, n: u32) -> u32 {
+    let steps = plan.steps().iter().map(|hold| hold.size.of(n));
+    steps.chain([n]).map(|canary| plan.ceiling(n, canary)).max().unwrap_or(n)
 }
 
 fn checks(out: &mut impl Write, plan: &Plan) -> io::Result<()> {

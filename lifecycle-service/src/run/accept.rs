@@ -3,11 +3,11 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use lifecycle_core::backend::Splitting;
+use lifecycle_core::backend::{Hook as _, Splitting};
 use lifecycle_core::driver::Target;
 use lifecycle_core::spec::Manifest;
 use lifecycle_core::strategy::{self, PlanContext};
-use lifecycle_local::ProcessTemplate;
+use lifecycle_local::{HttpHook, ProcessTemplate};
 
 use crate::input::BadInput;
 
@@ -30,6 +30,11 @@ pub(super) fn accept(text: &str) -> Result<Accepted, BadInput> {
     // The proxy splits by any weight.
     let context = PlanContext::new(Some(Splitting::Weighted));
     let target = strategy::compile(&manifest.spec, &context).map_err(BadInput::new)?;
+    for (n, hook) in manifest.spec.hooks().iter().enumerate() {
+        HttpHook::new()
+            .accepts(&hook.url)
+            .map_err(|why| BadInput::new(format!("spec.hooks[{n}].url: {why}")))?;
+    }
     let Some(template) = manifest.spec.template() else {
         return Err(BadInput::new(
             "spec.template: is needed to run processes, as {command: [./agent, --port, \"{port}\"]}",
@@ -97,6 +102,10 @@ mod tests {
                 "spec.template.command[0]: the program \"./no-such-program\" is no file",
             ),
             (", replicas: 0", "spec.replicas: "),
+            (
+                ", template: {command: [sh]}, hooks: [{on: smoke, url: \"https://x/\"}]",
+                "spec.hooks[0].url: \"https://x/\" cannot be called from here, which speaks no https; write http://",
+            ),
         ] {
             let error = accept(&manifest(template)).unwrap_err().to_string();
             assert!(error.starts_with(problem), "{template}: {error}");

@@ -9,17 +9,17 @@ use lifecycle_core::driver::{Driver, Tick};
 use lifecycle_core::machine::State;
 use lifecycle_core::report::{Line, LineKind, OutcomeLine, Status};
 use lifecycle_core::time::{Millis, Timestamp};
-use lifecycle_local::Changes;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::accept::{self, Accepted};
+use super::signals::{Signals, Woken};
 use super::spool::Spool;
 use super::tally::Tally;
-use super::view::View;
+use super::verdict::{self, Asked};
+use super::view::{Left, View};
 use super::watch::Watch;
 use super::world::World;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 
 /// While a rollout is on its way, what processes and the proxy say is looked at this often.
 const PACE: Duration = Duration::from_millis(200);
@@ -35,9 +35,10 @@ const OVER: Duration = Duration::from_secs(30);
 /// When driving ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
-    /// The rollout has ended, and nothing is left to be scaled.
+    /// The rollout that the manifest asks for has ended, and nothing is left to be scaled; or it may not
+    /// begin before a person says so.
     Settled,
-    /// The same, or it waits for a person.
+    /// Whatever is on its way has ended or waits for a person.
     AtRest,
     /// Somebody interrupts it.
     Interrupted,
@@ -50,17 +51,12 @@ pub(super) struct Course {
     pub(super) spool: Spool,
     pub(super) watch: Option<Watch>,
     pub(super) view: Box<dyn View>,
+    asked: Asked,
     started: Timestamp,
     tally: Tally,
     status: Option<Status>,
     /// Troubles that were told, and when each was there last.
     troubles: BTreeMap<String, Instant>,
-}
-
-/// What ends a sleep.
-enum Woken {
-    Time,
-    Interrupted,
 }
 
 impl Course {
@@ -70,9 +66,11 @@ impl Course {
         spool: Spool,
         watch: Option<Watch>,
         view: Box<dyn View>,
+        accepted: &Accepted,
     ) -> Self {
-        let (started, tally) = (now(), Tally::default());
-        Self { world, driver, spool, watch, view, started, tally, status: None, troubles: BTreeMap::new() }
+        let (asked, started, tally) = (Asked::by(accepted), now(), Tally::default());
+        let troubles = BTreeMap::new();
+        Self { world, driver, spool, watch, view, asked, started, tally, status: None, troubles }
     }
 
     /// Drives until this.
@@ -80,6 +78,9 @@ impl Course {
         let mut signals = Signals::new()?;
         let mut changes = self.world.changes();
         let mut looked: Option<Instant> = None;
+        if let Woken::Interrupted = self.bring_back(&mut signals).await? {
+            return self.end(Until::Interrupted, Some(Exit::Interrupted)).await;
+        }
         loop {
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
@@ -93,17 +94,50 @@ impl Course {
                 }
             };
             let over = match until {
-                Until::Settled => self.settled(),
+                Until::Settled => self.settled() || self.may_not_begin(),
                 Until::AtRest => self.settled() || self.waits(),
                 Until::Interrupted => false,
             };
             if over {
-                return self.end(None).await;
+                return self.end(until, None).await;
             }
             if let Woken::Interrupted = signals.or_change(&mut changes, pause).await {
-                return self.end(Some(Exit::Interrupted)).await;
+                return self.end(until, Some(Exit::Interrupted)).await;
             }
         }
+    }
+
+    /// After `down`, or a restart of the machine, what served is there again before anything else: a
+    /// rollout takes its traffic from replicas that are ready, and goes back to them. A command may
+    /// interrupt that, and so does the deadline of the rollout.
+    async fn bring_back(&mut self, signals: &mut Signals) -> anyhow::Result<Woken> {
+        let Some(gone) = self.world.gone().await else { return Ok(Woken::Time) };
+        let (version, replicas) = (&gone.version, gone.replicas);
+        self.tell(
+            "StartedAgain",
+            "NothingRan",
+            format!(
+                "nothing ran here: the replicas of {version} ({replicas}) are started again first; until they \
+                 are ready requests are refused"
+            ),
+        )?;
+        let mut changes = self.world.changes();
+        let deadline = Instant::now() + Duration::from(self.driver.plan().progress_deadline());
+        while !self.world.is_back(&gone).await {
+            if Instant::now() > deadline {
+                self.trouble(format!("{version} is not ready; going on without it"))?;
+                break;
+            }
+            let commands = self.spool.take().unwrap_or_default();
+            if !commands.is_empty() {
+                commands.into_iter().for_each(|command| self.driver.command(command));
+                break;
+            }
+            if let Woken::Interrupted = signals.or_change(&mut changes, PACE).await {
+                return Ok(Woken::Interrupted);
+            }
+        }
+        Ok(Woken::Time)
     }
 
     /// Takes commands, and the manifest when it was edited.
@@ -123,13 +157,11 @@ impl Course {
     }
 
     async fn edited(&mut self, accepted: Accepted) -> anyhow::Result<()> {
-        if let Err(refused) = self.world.take(&accepted, &mut self.driver).await {
-            return self.tell(
-                "ManifestIgnored",
-                "Refused",
-                format!("{refused:#}; the manifest before holds"),
-            );
+        if let Err(refused) = self.world.take(&accepted, &mut self.driver, self.asked.target()).await {
+            let why = exit::sentence(&refused);
+            return self.tell("ManifestIgnored", "Refused", format!("{why}; the manifest before holds"));
         }
+        self.asked.edit(&accepted);
         let spec = &accepted.manifest.spec;
         let mut message = format!("it asks for version {} on {} replicas", spec.version(), spec.replicas());
         if self.world.probes_otherwise(&accepted) {
@@ -143,6 +175,7 @@ impl Course {
         self.tally.count(&tick.observation);
         self.spool.answer_from(tick.events.iter().map(|event| &event.kind));
         if let Some(state) = self.driver.state() {
+            self.asked.see(state, &tick.events, !tick.actions.is_empty());
             self.spool.answer_seen(state.seen_commands.iter().map(|id| &**id));
         }
         if let Err(error) = self.spool.write_answers() {
@@ -186,11 +219,11 @@ impl Course {
         }
     }
 
-    /// Has the rollout ended, with every replica where it belongs?
+    /// Has the rollout that is asked for ended, with every replica where it belongs?
     fn settled(&self) -> bool {
         let (Some(state), Some(status)) = (self.driver.state(), &self.status) else { return false };
-        let ended =
-            !state.is_active() && state.next.is_none() && state.last.is_some() && state.alerts.is_empty();
+        let ended = !state.is_active() && state.next.is_none() && state.alerts.is_empty();
+        let ended = ended && self.asked.is_known_to(state);
         let whole = status.stable.as_ref().is_none_or(|stable| stable.available >= stable.desired);
         ended && whole && status.canary.is_none() && status.retiring.is_empty() && self.spool.is_answered()
     }
@@ -200,23 +233,28 @@ impl Course {
         self.driver.state().is_some_and(|state| state.paused.is_some()) && self.spool.is_answered()
     }
 
-    async fn end(mut self, interrupted: Option<Exit>) -> anyhow::Result<Exit> {
-        let Some(state) = self.driver.state() else {
-            self.world.close().await;
-            return Ok(interrupted.unwrap_or(Exit::Failed));
+    /// Must the newest manifest wait before anything of it is started?
+    fn may_not_begin(&self) -> bool {
+        self.driver.state().is_some_and(verdict::is_waiting_at_rest) && self.spool.is_answered()
+    }
+
+    async fn end(mut self, until: Until, interrupted: Option<Exit>) -> anyhow::Result<Exit> {
+        let state = match self.driver.state() {
+            Some(state) => state.clone(),
+            None => self.world.recorded().await,
         };
-        let mut outcome = OutcomeLine::of(state);
-        let over = !state.is_active() && state.last.is_some();
+        let (mut outcome, exit) = match until {
+            // a command is about whatever is on its way, not about a manifest
+            Until::AtRest => (OutcomeLine::of(&state), Exit::Done),
+            Until::Settled | Until::Interrupted => self.asked.verdict(&state),
+        };
+        let over = !state.is_active() && state.next.is_none() && state.last.is_some();
+        let exit = interrupted.filter(|_| !over || self.driver.state().is_none()).unwrap_or(exit);
         self.tally.write_to(&mut outcome);
         outcome.requests = self.world.requests().await;
-        let exit = match (interrupted, outcome.outcome) {
-            (Some(interrupted), _) if !over => interrupted,
-            (_, "promoted") => Exit::Done,
-            _ => Exit::Failed,
-        };
-        let listening = self.world.listening();
+        let left = Left { listening: self.world.listening(), serves: self.world.serves().await };
         self.line(LineKind::Outcome(Box::new(outcome)))?;
-        self.view.part(exit, listening)?;
+        self.view.part(exit, left)?;
         self.world.close().await;
         Ok(exit)
     }
@@ -234,33 +272,7 @@ impl Course {
 }
 
 /// The wall clock. Backends of the machine carry its timestamps, so all processes must agree on it.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(Millis::from(since).get())
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn or_change(&mut self, changes: &mut Changes, time: Duration) -> Woken {
-        tokio::select! {
-            () = tokio::time::sleep(time) => Woken::Time,
-            () = changes.next() => Woken::Time,
-            _ = self.interrupt.recv() => Woken::Interrupted,
-            _ = self.terminate.recv() => Woken::Interrupted,
-            _ = self.hangup.recv() => Woken::Interrupted,
-        }
-    }
 }

@@ -2,7 +2,6 @@
 //! it still takes at least, and what the checks say.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
@@ -13,10 +12,10 @@ use lifecycle_core::plan::Plan;
 use lifecycle_core::report::{GroupLine, Line, Status};
 use lifecycle_core::time::Millis;
 
-use super::view::{View, farewell};
+use super::view::{Left, View, farewell};
 use crate::exit::Exit;
 use crate::output::{Color, Sink};
-use crate::text::{Timeline, phase_word};
+use crate::text::{Timeline, destination, phase_word};
 
 /// The live view.
 pub(super) struct Live {
@@ -78,12 +77,12 @@ impl View for Live {
         self.checks.set_message(checks(plan, state));
     }
 
-    fn part(&mut self, exit: Exit, listening: SocketAddr) -> io::Result<()> {
+    fn part(&mut self, exit: Exit, left: Left) -> io::Result<()> {
         self.close()?;
         for bar in [&self.now, &self.bake, &self.checks] {
             bar.finish_and_clear();
         }
-        self.screen.println(farewell(exit, listening))
+        self.screen.println(farewell(exit, left))
     }
 }
 
@@ -95,9 +94,9 @@ fn headline(status: &Status) -> String {
     };
     let step = if status.step > 0 { format!(" {}/{}", status.step, status.steps) } else { String::new() };
     format!(
-        "{}{step}  {}% to the canary{}{}",
+        "{}{step}  {}{}{}",
         phase_word(status.phase),
-        status.weight,
+        destination(status),
         group("stable", &status.stable),
         group("canary", &status.canary),
     )
@@ -105,12 +104,19 @@ fn headline(status: &Status) -> String {
 
 /// How far the step's bake is, of how much, and what that means for the rest.
 fn bake(plan: &Plan, state: &State) -> (Millis, Millis, String) {
-    let Some(hold) = plan.steps().get(state.progress.step).filter(|_| state.is_active()) else {
-        return (Millis(1), Millis(1), "the rollout has ended".to_owned());
-    };
+    match (state.is_active(), state.paused) {
+        (true, _) => {}
+        (false, Some(cause)) if state.next.is_some() => {
+            let text = format!("{}; `lifecycle resume` starts it", cause.message());
+            return (Millis::ZERO, Millis(1), text);
+        }
+        (false, _) => return (Millis(1), Millis(1), "the rollout has ended".to_owned()),
+    }
+    let hold = state.hold(plan);
     let baked = Millis(state.progress.baked.get().min(hold.bake.get()));
-    let after =
-        plan.steps().iter().skip(state.progress.step + 1).fold(Millis::ZERO, |sum, hold| sum + hold.bake);
+    // A first deployment has one step of its own.
+    let after = plan.steps().iter().skip(state.progress.step + 1).filter(|_| state.stable.is_some());
+    let after = after.fold(Millis::ZERO, |sum, hold| sum + hold.bake);
     let left = hold.bake.left(baked) + after;
     let doing = match state.paused {
         Some(cause) => cause.message().to_owned(),
@@ -131,7 +137,7 @@ fn checks(plan: &Plan, state: &State) -> String {
     let checks = plan.analysis().checks.iter().enumerate();
     let verdicts = checks.map(|(n, check)| {
         let last = state.progress.checks.get(n).and_then(|state: &CheckState| state.last);
-        format!("{check}: {}", verdict(&check.metric, last))
+        format!("{check}: {}", verdict(check.metric(), last))
     });
     verdicts.collect::<Vec<_>>().join("   ")
 }
@@ -162,7 +168,24 @@ fn whole_seconds(time: Millis) -> Millis {
 
 #[cfg(test)]
 mod tests {
+    use lifecycle_core::machine::Phase;
+    use lifecycle_core::plan::{Hold, Mode, PlanBuilder, Weight};
+    use lifecycle_core::version::Version;
+
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_first_deployment_is_its_one_window() {
+        let step = |percent| Hold::new(Weight::new(percent).unwrap(), Millis::from_secs(600));
+        let routed = Mode::Routed { dynamic_stable: false };
+        let plan = PlanBuilder::new("canary", routed).step(step(10)).step(step(50)).build().unwrap();
+        let mut state = State::serving(Version::new(1, 4, 0), "hash", 4);
+        (state.phase, state.progress.settled) = (Phase::Progressing, true);
+        assert_eq!(bake(&plan, &state).2, "0s of 10m, at least 20m still");
+        state.stable = None;
+        let window = plan.analysis().window;
+        assert_eq!(bake(&plan, &state).2, format!("0s of {window}, at least {window} still"));
+    }
 
     #[test]
     fn a_measurement_is_shown_in_its_unit() {

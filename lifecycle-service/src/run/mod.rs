@@ -2,9 +2,12 @@
 
 mod accept;
 mod course;
+mod files;
 mod live;
+mod signals;
 pub(crate) mod spool;
 mod tally;
+mod verdict;
 mod view;
 mod watch;
 mod world;
@@ -19,11 +22,12 @@ use crate::exit::Exit;
 use crate::input::{self, BadInput};
 use crate::output::{Color, Output};
 use accept::Accepted;
+pub(crate) use course::now;
 use course::{Course, Until};
 use spool::Spool;
 use watch::Watch;
 use world::World;
-pub(crate) use world::{InUse, down, standing};
+pub(crate) use world::{Down, InUse, Standing, down, standing};
 
 /// Where the state of a rollout target is kept unless said otherwise.
 pub(crate) const STATE_DIR: &str = ".lifecycle";
@@ -43,13 +47,18 @@ manifest may be edited while it runs; an edit that is wrong is reported and igno
 from another terminal: pause, resume, promote, abort, retry, rollback, scale, status. `down` stops
 everything.
 
-Exit status: 0 promoted, 1 rolled back, aborted or failed, 2 bad input, 130 interrupted.";
+A version that was rolled back is not tried again by itself: `lifecycle retry` does. One that comes
+while the rollout is paused waits for `lifecycle resume`.
+
+Exit status: 0 the version of the manifest serves, 1 rolled back, aborted, failed or waiting to be
+resumed, 2 bad input, 130 interrupted before the end. With --supervise, Ctrl-C after the end of the
+rollout gives the rollout's own 0 or 1.";
 
 /// Roll out on this machine: real processes behind a reverse proxy
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The manifest
+    /// The manifest, a file: it is watched for edits
     manifest: PathBuf,
     /// Where everything that must survive is kept; one directory a rollout target
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, env = "LIFECYCLE_STATE_DIR")]
@@ -71,6 +80,12 @@ pub(crate) struct RunArgs {
 /// Runs the manifest.
 pub(crate) fn carry_out(args: RunArgs) -> anyhow::Result<Exit> {
     let RunArgs { manifest: path, state_dir, listen, supervise, output, color } = args;
+    if input::is_stdin(&path) {
+        return Err(BadInput::new(
+            "-: `run` follows edits of its manifest, so it needs a file; `plan` and `simulate` read standard input",
+        )
+        .into());
+    }
     let text = input::read(&path)?;
     let accepted = accept::accept(&text).map_err(|error| BadInput::in_file(&path, error))?;
     let watch = Watch::new(&path, text);
@@ -107,7 +122,7 @@ async fn drive(
 ) -> anyhow::Result<Exit> {
     let driver = world.driver(&accepted).await?;
     let spool = Spool::in_dir(state_dir).with_context(|| format!("cannot use {}", state_dir.display()))?;
-    Course::new(world, driver, spool, watch, view::view(output, color)).go(until).await
+    Course::new(world, driver, spool, watch, view::view(output, color), &accepted).go(until).await
 }
 
 /// One thread: driving waits far more than it works.

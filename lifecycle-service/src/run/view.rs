@@ -17,7 +17,7 @@ pub(super) trait View: Sink {
     /// How things stand, after each tick.
     fn moment(&mut self, plan: &Plan, state: &State, status: &Status);
     /// It is over, for this run.
-    fn part(&mut self, exit: Exit, listening: SocketAddr) -> io::Result<()>;
+    fn part(&mut self, exit: Exit, left: Left) -> io::Result<()>;
 }
 
 /// The view for this output: live on a terminal.
@@ -58,21 +58,52 @@ impl<S: Sink> Sink for Plain<S> {
 impl<S: Sink> View for Plain<S> {
     fn moment(&mut self, _plan: &Plan, _state: &State, _status: &Status) {}
 
-    fn part(&mut self, exit: Exit, listening: SocketAddr) -> io::Result<()> {
+    fn part(&mut self, exit: Exit, left: Left) -> io::Result<()> {
         self.sink.close()?;
         if self.says_farewell {
-            writeln!(io::stdout(), "{}", farewell(exit, listening))?;
+            writeln!(io::stdout(), "{}", farewell(exit, left))?;
         }
         Ok(())
     }
 }
 
 /// What is left behind.
-pub(super) fn farewell(exit: Exit, listening: SocketAddr) -> String {
-    match exit {
-        Exit::Interrupted => format!(
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Where the proxy listens.
+    pub(super) listening: SocketAddr,
+    /// Does a replica take requests?
+    pub(super) serves: bool,
+}
+
+/// The last words: what is left behind, and what can be done about it.
+pub(super) fn farewell(exit: Exit, Left { listening, serves }: Left) -> String {
+    match (exit, serves) {
+        (Exit::Interrupted, true) => format!(
             "\n  interrupted: everything goes on serving at http://{listening}; a second `run` goes on from here"
         ),
-        _ => format!("\n  serving at http://{listening} until `lifecycle down`"),
+        (Exit::Interrupted, false) => format!(
+            "\n  interrupted: what was started goes on, behind http://{listening}; a second `run` goes on from here"
+        ),
+        (_, true) => format!("\n  serving at http://{listening} until `lifecycle down`"),
+        (_, false) => {
+            format!("\n  no replica is ready: http://{listening} refuses requests; `lifecycle down` stops it")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_that_it_serves_when_nothing_does() {
+        let listening: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        for exit in [Exit::Failed, Exit::Interrupted] {
+            assert!(!farewell(exit, Left { listening, serves: false }).contains("serving"));
+            assert!(
+                farewell(exit, Left { listening, serves: true }).contains("serving at http://127.0.0.1:8080")
+            );
+        }
     }
 }

@@ -2,22 +2,25 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lifecycle_core::backend::RolloutStore as _;
 use lifecycle_core::backend::store::{FileStore, Record};
-use lifecycle_core::driver::Driver;
+use lifecycle_core::backend::{GroupStatus, RolloutStore as _, Workload as _};
+use lifecycle_core::driver::{Driver, Target};
+use lifecycle_core::machine::State;
 use lifecycle_core::report::Requests;
 use lifecycle_core::spec::{Probe as SpecProbe, RolloutSpec};
-use lifecycle_local::{Changes, Local, LocalConfig, LocalError, Probe, Probes, ProxyCommand};
+use lifecycle_core::version::Version;
+use lifecycle_local::{Changes, Local, LocalConfig, LocalError, Probe, Probes, ProxyCommand, Seen};
 use thiserror::Error;
 
 use super::accept::Accepted;
+use super::files::{Files, replace};
 use crate::input::BadInput;
 
 /// Where the proxy listens unless said otherwise.
@@ -27,6 +30,16 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct InUse(String);
+
+/// What served before everything was stopped.
+#[derive(Debug)]
+pub(super) struct Gone {
+    hash: Arc<str>,
+    /// Its version.
+    pub(super) version: Version,
+    /// How many replicas it had.
+    pub(super) replicas: u32,
+}
 
 /// An open state directory. When it is dropped, everything goes on serving.
 #[derive(Debug)]
@@ -45,6 +58,7 @@ impl World {
         accepted: &Accepted,
     ) -> anyhow::Result<Self> {
         let files = Files::of(state_dir);
+        files.check_owner(&accepted.manifest)?;
         let wanted = listen.or_else(|| files.listen()).unwrap_or(LISTEN);
         let probes = probes(&accepted.manifest.spec);
         let config = config(state_dir, wanted)?.name(&*accepted.manifest.name).probes(probes.clone());
@@ -69,14 +83,25 @@ impl World {
         let backends = self.local.backends(Arc::new(FileStore::new(files.rollout())));
         let driver = Driver::new(accepted.target.clone(), backends).map_err(BadInput::new)?;
         self.register(accepted).await?;
+        self.keep(accepted)?;
         Ok(driver)
     }
 
-    /// Takes a manifest that was edited.
-    pub(super) async fn take(&mut self, accepted: &Accepted, driver: &mut Driver) -> anyhow::Result<()> {
+    /// Takes a manifest that was edited. When that fails the target `before` it holds.
+    pub(super) async fn take(
+        &mut self,
+        accepted: &Accepted,
+        driver: &mut Driver,
+        before: &Target,
+    ) -> anyhow::Result<()> {
+        Files::of(self.local.dir()).check_owner(&accepted.manifest)?;
         // Register first: the driver asks for replicas from its next tick on.
         self.register(accepted).await?;
         driver.set_target(accepted.target.clone())?;
+        if let Err(error) = self.keep(accepted) {
+            driver.set_target(before.clone())?;
+            return Err(error);
+        }
         Ok(())
     }
 
@@ -86,10 +111,50 @@ impl World {
     }
 
     async fn register(&self, accepted: &Accepted) -> anyhow::Result<()> {
-        let Accepted { text, manifest, target, template } = accepted;
-        self.local.register(&target.desired.hash, manifest.spec.version(), template.clone()).await?;
+        let Accepted { manifest, target, template, .. } = accepted;
+        Ok(self.local.register(&target.desired.hash, manifest.spec.version(), template.clone()).await?)
+    }
+
+    /// Keeps the manifest for commands that come when nobody drives.
+    fn keep(&self, accepted: &Accepted) -> anyhow::Result<()> {
         let kept = Files::of(self.local.dir()).manifest();
-        replace(&kept, text.as_bytes()).with_context(|| format!("cannot write {}", kept.display()))
+        replace(&kept, accepted.text.as_bytes()).with_context(|| format!("cannot write {}", kept.display()))
+    }
+
+    /// The state as it is recorded.
+    pub(super) async fn recorded(&self) -> State {
+        let store = FileStore::new(Files::of(self.local.dir()).rollout());
+        store.load().await.ok().flatten().map(|stored| stored.record.state).unwrap_or_default()
+    }
+
+    /// What served and has no replica that takes requests, while nothing else has one either.
+    pub(super) async fn gone(&self) -> Option<Gone> {
+        let state = self.recorded().await;
+        let stable = state.revision(state.stable?)?;
+        let replicas = state.group(state.stable?).map_or(0, |group| group.wish);
+        let groups = self.groups().await;
+        let serves = groups.iter().any(|group| group.available > 0);
+        let comes = groups.iter().any(|group| group.revision.hash == stable.hash && group.desired > 0);
+        (comes && !serves).then(|| Gone {
+            hash: Arc::clone(&stable.hash),
+            version: stable.version.clone(),
+            replicas,
+        })
+    }
+
+    /// Is it whole again?
+    pub(super) async fn is_back(&self, gone: &Gone) -> bool {
+        let groups = self.groups().await;
+        groups.iter().any(|group| group.revision.hash == gone.hash && group.available >= group.desired)
+    }
+
+    async fn groups(&self) -> Vec<GroupStatus> {
+        self.local.workload().observe().await.unwrap_or_default()
+    }
+
+    /// Does a replica take requests?
+    pub(super) async fn serves(&self) -> bool {
+        self.groups().await.iter().any(|group| group.available > 0)
     }
 
     /// Requests since the state directory was opened, as the proxy has counted them.
@@ -131,67 +196,61 @@ impl World {
     }
 }
 
-/// Stops every process of a state directory.
-pub(crate) async fn down(state_dir: &Path) -> anyhow::Result<()> {
-    let listen = Files::of(state_dir).listen().unwrap_or(LISTEN);
-    lifecycle_local::shut_down(&config(state_dir, listen)?).await.map_err(|error| opening(error, listen))
+/// What was stopped with `down`.
+#[derive(Debug)]
+pub(crate) struct Down {
+    /// Why that could not be recorded, if so.
+    pub(crate) unrecorded: Option<LocalError>,
 }
 
-/// How things stand in a state directory, as far as was written down; nothing is touched.
-pub(crate) async fn standing(state_dir: &Path) -> anyhow::Result<Option<(Record, SocketAddr)>> {
+/// Stops every process of a state directory, and forgets what is in it where that is wanted.
+pub(crate) async fn down(state_dir: &Path, clean: bool) -> anyhow::Result<Down> {
+    let files = Files::of(state_dir);
+    let listen = files.listen().unwrap_or(LISTEN);
+    let stopped = lifecycle_local::shut_down(&config(state_dir, listen)?).await;
+    let stopped = stopped.map_err(|error| match error {
+        LocalError::InUse { holder, .. } => InUse(format!(
+            "process {holder} drives {}: end that `run` first, with Ctrl-C",
+            state_dir.display()
+        ))
+        .into(),
+        other => opening(other, listen),
+    })?;
+    if clean {
+        files.forget().with_context(|| format!("cannot clean {}", state_dir.display()))?;
+        lifecycle_local::forget(state_dir)?;
+    }
+    Ok(Down { unrecorded: stopped.unrecorded })
+}
+
+/// How things stand in a state directory.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// As far as it was written down.
+    pub(crate) record: Record,
+    /// As it looks from outside now.
+    pub(crate) seen: Seen,
+    /// Where the proxy listens, or did.
+    pub(crate) listen: SocketAddr,
+}
+
+/// How things stand in a state directory; nothing is touched.
+pub(crate) async fn standing(state_dir: &Path) -> anyhow::Result<Option<Standing>> {
     let files = Files::of(state_dir);
     let Some(stored) = FileStore::new(files.rollout()).load().await? else { return Ok(None) };
     // What was shown last knows more of the replicas, unless it is older.
     let shown = fs::read(files.shown()).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
     let fresh = shown.filter(|shown| shown.state.clock >= stored.record.state.clock);
-    Ok(Some((fresh.unwrap_or(stored.record), files.listen().unwrap_or(LISTEN))))
+    let record = fresh.unwrap_or(stored.record);
+    let seen = lifecycle_local::look(state_dir).await?;
+    let listen = seen.listen.or_else(|| files.listen()).unwrap_or(LISTEN);
+    Ok(Some(Standing { record, seen, listen }))
 }
 
 /// Serves the proxy of a `run`.
 pub(super) fn serve_proxy(config: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(lifecycle_local::proxy::serve_file(config))?)
-}
-
-/// The files in a state directory that are this program's own.
-struct Files<'a>(&'a Path);
-
-impl<'a> Files<'a> {
-    const fn of(state_dir: &'a Path) -> Self {
-        Self(state_dir)
-    }
-
-    fn rollout(&self) -> PathBuf {
-        self.0.join("rollout.json")
-    }
-
-    fn shown(&self) -> PathBuf {
-        self.0.join("status.json")
-    }
-
-    fn manifest(&self) -> PathBuf {
-        self.0.join(super::KEPT_MANIFEST)
-    }
-
-    fn listen(&self) -> Option<SocketAddr> {
-        fs::read_to_string(self.0.join("listen")).ok()?.trim().parse().ok()
-    }
-
-    fn keep_listen(&self, listen: SocketAddr) -> io::Result<()> {
-        if self.listen() == Some(listen) {
-            return Ok(());
-        }
-        replace(&self.0.join("listen"), format!("{listen}\n").as_bytes())
-    }
-}
-
-/// Writes a whole file or leaves the one before.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let mut file = fs::File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    fs::rename(unfinished, path)
 }
 
 fn config(state_dir: &Path, listen: SocketAddr) -> anyhow::Result<LocalConfig> {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 use super::{BAD, CARE, DIM, GOOD, MARGIN, NEW, WIDTH};
 
@@ -21,7 +21,10 @@ pub(super) fn write(out: &mut impl Write, name: &str, reason: &str, message: &st
     let text =
         if says_reason(name, reason, message) { format!("{reason}: {message}") } else { message.to_owned() };
     let indent = MARGIN + NAME + 3;
-    let lines = textwrap::wrap(&text, Options::new(WIDTH - indent));
+    // A path or an address stays whole, so that it can be copied.
+    let whole_words =
+        Options::new(WIDTH - indent).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(&text, whole_words);
     write!(out, "{style}{mark} {name:<NAME$}{style:#} ")?;
     for (n, line) in lines.iter().enumerate() {
         if n > 0 {
@@ -39,7 +42,7 @@ pub(super) fn write(out: &mut impl Write, name: &str, reason: &str, message: &st
 fn says_reason(name: &str, reason: &str, message: &str) -> bool {
     let marked = matches!(
         (name, reason),
-        ("Measured", "Pass" | "Fail") | ("HookEnded" | "CommandDone" | "CommandRefused", _)
+        ("Measured", "Pass" | "Fail") | ("HookEnded" | "CommandDone" | "CommandRefused" | "StartedAgain", _)
     );
     !(marked || reason.is_empty() || reason == name || message.starts_with(reason))
 }
@@ -52,7 +55,7 @@ fn mark(name: &str, reason: &str) -> (char, Style) {
         "GateOverruled" => ('✓', CARE),
         "GoingBack" | "WentBack" => ('↩', BAD),
         "Paused" => ('‖', CARE),
-        "CommandDone" | "Resized" | "ManifestApplied" => ('›', NEW),
+        "CommandDone" | "Resized" | "ManifestApplied" | "StartedAgain" => ('›', NEW),
         "CommandRefused" => ('✗', CARE),
         "Alerted" | "Stuck" | "Trouble" | "BackendTrouble" | "ManifestIgnored" | "FaultInjected" => {
             ('!', CARE)

@@ -8,9 +8,9 @@ mod summary;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use lifecycle_core::report::{Line, LineKind, Status};
+use lifecycle_core::report::{Line, LineKind, Status, WirePhase};
 
-pub(crate) use row::phase_word;
+pub(crate) use row::{destination, phase_word};
 
 use crate::output::Sink;
 
@@ -40,12 +40,14 @@ pub(crate) struct Timeline<W> {
     shown: Option<Status>,
     /// The second that the last line was about.
     second: Option<u64>,
+    /// Was a rollout on its way?
+    active: bool,
 }
 
 impl<W: Write> Timeline<W> {
     /// An empty timeline of a real rollout.
     pub(crate) const fn new(out: W) -> Self {
-        Self { out, checked: false, begun: false, pending: None, shown: None, second: None }
+        Self { out, checked: false, begun: false, pending: None, shown: None, second: None, active: false }
     }
 
     /// Of one whose properties were checked, which the end tells.
@@ -60,7 +62,7 @@ impl<W: Write> Timeline<W> {
             return Ok(());
         }
         self.time(at)?;
-        row::write(&mut self.out, &status)?;
+        row::write(&mut self.out, &status, None)?;
         self.shown = Some(status);
         Ok(())
     }
@@ -84,6 +86,9 @@ impl<W: Write> Sink for Timeline<W> {
         self.pass(line.at_ms)?;
         match &line.kind {
             LineKind::Status(status) => {
+                self.active |=
+                    !matches!(status.phase, WirePhase::Pending | WirePhase::Healthy | WirePhase::Degraded)
+                        && status.canary.is_some();
                 self.pending = Some((line.at_ms, status.clone()));
                 Ok(())
             }
@@ -94,7 +99,8 @@ impl<W: Write> Sink for Timeline<W> {
             }
             LineKind::Outcome(outcome) => {
                 self.show_pending()?;
-                summary::write(&mut self.out, line.at_ms, outcome, self.checked)
+                let at = self.active.then_some(line.at_ms);
+                summary::write(&mut self.out, at, outcome, self.checked)
             }
             _ => Ok(()),
         }
@@ -124,11 +130,11 @@ impl Timeline<Vec<u8>> {
     }
 }
 
-/// One row by itself, under its head.
-pub(crate) fn status(out: &mut impl Write, status: &Status) -> io::Result<()> {
+/// One row by itself, under its head, with this word `instead` of the phase's own.
+pub(crate) fn status(out: &mut impl Write, status: &Status, instead: Option<&str>) -> io::Result<()> {
     row::head(out)?;
     write!(out, "{:MARGIN$}", "")?;
-    row::write(out, status)
+    row::write(out, status, instead)
 }
 
 /// An outcome in a person's words.

@@ -39,12 +39,11 @@ pub(super) fn is_news(shown: &Status, next: &Status) -> bool {
     course(shown) != course(next) || wishes(shown) != wishes(next) || whole(shown) != whole(next)
 }
 
-/// The row, without its time.
-pub(super) fn write(out: &mut impl Write, status: &Status) -> io::Result<()> {
-    let cells = (status.weight as usize * BAR).div_ceil(100).min(BAR);
-    let (full, rest) = ("█".repeat(cells), "░".repeat(BAR - cells));
-    write!(out, "{NEW}{full}{NEW:#}{DIM}{rest}{DIM:#} {BOLD}{:>4}%{BOLD:#} ", status.weight)?;
+/// The row, without its time; with this word `instead` of the phase's own.
+pub(super) fn write(out: &mut impl Write, status: &Status, instead: Option<&str>) -> io::Result<()> {
+    traffic(out, status)?;
     let (name, style) = phase(status.phase);
+    let name = instead.unwrap_or(name);
     let step = if status.step > 0 { format!(" {}/{}", status.step, status.steps) } else { String::new() };
     write!(out, "{style}{:<PHASE$}{style:#}", format!("{name}{step}"))?;
     let old = status.retiring.iter().map(|old| (format!("{} {} left", old.version, old.ready), DIM));
@@ -56,6 +55,26 @@ pub(super) fn write(out: &mut impl Write, status: &Status) -> io::Result<()> {
         missing = GROUP.saturating_sub(text.chars().count()) + 1;
     }
     writeln!(out)
+}
+
+/// The canary's share as a bar. Without a canary there is none to share with.
+fn traffic(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    if status.canary.is_none() {
+        return write!(out, "{DIM}{:<width$}{DIM:#}", destination(status), width = BAR + 7);
+    }
+    let cells = (status.weight as usize * BAR).div_ceil(100).min(BAR);
+    let (full, rest) = ("█".repeat(cells), "░".repeat(BAR - cells));
+    write!(out, "{NEW}{full}{NEW:#}{DIM}{rest}{DIM:#} {BOLD}{:>4}%{BOLD:#} ", status.weight)
+}
+
+/// Where the traffic goes, in words.
+pub(crate) fn destination(status: &Status) -> String {
+    match &status.stable {
+        _ if status.canary.is_some() => format!("{}% to the canary", status.weight),
+        Some(stable) if stable.ready > 0 => format!("all to {}", stable.version),
+        _ if status.retiring.iter().any(|old| old.ready > 0) => "to older replicas".to_owned(),
+        _ => "no replica is ready".to_owned(),
+    }
 }
 
 fn cell(group: Option<&GroupLine>) -> (String, Style) {

@@ -4,27 +4,33 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use lifecycle_core::report::OutcomeLine;
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 use super::{BAD, BOLD, CARE, DIM, GOOD, WIDTH, clock};
 
 /// Columns of the labels.
 const LABEL: usize = 12;
 
-/// The closing lines.
+/// The closing lines. Without a time: no rollout was on its way.
 pub(super) fn write(
     out: &mut impl Write,
-    at_ms: u64,
+    at_ms: Option<u64>,
     outcome: &OutcomeLine,
     checked: bool,
 ) -> io::Result<()> {
     let (word, style) = outcome_word(outcome.outcome);
+    let is_on_its_way = matches!(outcome.outcome, "running" | "paused");
     let serving = match &outcome.version {
         Some(version) => format!("{version} serves"),
+        None if is_on_its_way => "nothing is promoted yet".to_owned(),
         None => "nothing serves".to_owned(),
     };
-    let done = if matches!(outcome.outcome, "running" | "paused") { "so far" } else { "all done after" };
-    writeln!(out, "\n  {style}{word}{style:#}: {BOLD}{serving}{BOLD:#}, {done} {}", clock(at_ms))?;
+    let when = match at_ms {
+        Some(at_ms) if is_on_its_way => format!("so far {}", clock(at_ms)),
+        Some(at_ms) => format!("all done after {}", clock(at_ms)),
+        None => "nothing was started".to_owned(),
+    };
+    writeln!(out, "\n  {style}{word}{style:#}: {BOLD}{serving}{BOLD:#}, {when}")?;
     row(out, "reason", &outcome.reason, Style::new())?;
     let requests = &outcome.requests;
     if requests.total > 0 {
@@ -51,7 +57,9 @@ pub(super) fn write(
 }
 
 fn row(out: &mut impl Write, label: &str, text: &str, style: Style) -> io::Result<()> {
-    for (n, line) in textwrap::wrap(text, Options::new(WIDTH - LABEL - 2)).iter().enumerate() {
+    let whole_words =
+        Options::new(WIDTH - LABEL - 2).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    for (n, line) in textwrap::wrap(text, whole_words).iter().enumerate() {
         let label = if n == 0 { label } else { "" };
         writeln!(out, "  {DIM}{label:<LABEL$}{DIM:#}{style}{line}{style:#}")?;
     }

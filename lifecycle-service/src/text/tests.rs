@@ -42,21 +42,44 @@ fn below_head(lines: &[Line]) -> Vec<String> {
     timeline(lines).split_off(1)
 }
 
+/// The same in the middle of a rollout.
+fn progressing() -> Status {
+    let mut status = status(10);
+    status.canary.clone_from(&status.stable);
+    if let Some(canary) = &mut status.canary {
+        (canary.version, canary.desired, canary.ready) = ("1.5.0".to_owned(), 5, 4);
+    }
+    (status.phase, status.step, status.steps, status.weight) = (WirePhase::Progressing, 2, 3, 50);
+    status
+}
+
 #[test]
 fn a_row_shows_the_weight_the_step_and_the_replicas() {
-    let mut status = status(10);
-    (status.phase, status.step, status.steps, status.weight) = (WirePhase::Progressing, 2, 3, 50);
-    let rows = timeline(&[at(3723, LineKind::Status(status))]);
-    assert_eq!(rows[1], " 1:02:03  ██████████░░░░░░░░░░   50% progressing 2/3 1.4.0 10/10     -");
+    let rows = timeline(&[at(3723, LineKind::Status(progressing()))]);
+    assert_eq!(rows[1], " 1:02:03  ██████████░░░░░░░░░░   50% progressing 2/3 1.4.0 10/10     1.5.0 4/5");
+}
+
+#[test]
+fn without_a_canary_no_bar_says_that_the_traffic_is_gone() {
+    let row = |status| timeline(&[at(5, LineKind::Status(status))]).remove(1);
+    assert_eq!(row(status(10)), " 0:00:05  all to 1.4.0               healthy         1.4.0 10/10     -");
+    assert!(row(status(0)).contains("no replica is ready"), "{}", row(status(0)));
+    let mut paused = status(10);
+    paused.canary.clone_from(&paused.stable);
+    assert!(row(paused).contains("░    0%"), "a canary without traffic is no end");
 }
 
 #[test]
 fn the_head_stands_above_its_columns() {
-    let rows = timeline(&[at(0, LineKind::Status(status(10)))]);
     let column = |row: &str, text: &str| row.find(text).map(|at| row[..at].chars().count());
-    assert_eq!(column(&rows[0], "traffic"), column(&rows[1], "░"));
-    assert_eq!(column(&rows[0], "phase"), column(&rows[1], "healthy"));
-    assert_eq!(column(&rows[0], "stable"), column(&rows[1], "1.4.0"));
+    for (status, traffic, phase, stable) in
+        [(progressing(), "█", "progressing", "1.4.0 10"), (status(10), "all to", "healthy", "1.4.0 10")]
+    {
+        let rows = timeline(&[at(0, LineKind::Status(status))]);
+        assert_eq!(column(&rows[0], "traffic"), column(&rows[1], traffic));
+        assert_eq!(column(&rows[0], "phase"), column(&rows[1], phase));
+        assert_eq!(column(&rows[0], "stable"), column(&rows[1], stable));
+    }
 }
 
 #[test]
@@ -132,7 +155,8 @@ fn the_end_says_what_serves_and_what_it_cost() {
     outcome.reason = "error_rate < 1%: 3% of 500 requests".to_owned();
     outcome.requests = Requests::new(2_000_000, 2_000, 0);
     (outcome.min_available, outcome.max_total) = (10, 11);
-    let text = timeline(&[at(60, LineKind::Outcome(Box::new(outcome.clone())))]).join("\n");
+    let began = at(0, LineKind::Status(progressing()));
+    let text = timeline(&[began, at(60, LineKind::Outcome(Box::new(outcome.clone())))]).join("\n");
     for says in [
         "rolled back: 1.4.0 serves, all done after 0:01:00",
         "error_rate < 1%: 3% of 500 requests",
@@ -145,4 +169,25 @@ fn the_end_says_what_serves_and_what_it_cost() {
     outcome.violations = vec!["S1 at 5s: too few".to_owned()];
     let text = timeline(&[at(60, LineKind::Outcome(Box::new(outcome)))]).join("\n");
     assert!(text.contains("VIOLATION   S1 at 5s: too few") && !text.contains("all held"), "{text}");
+}
+
+#[test]
+fn without_a_rollout_the_end_claims_no_time_for_one() {
+    let mut outcome = OutcomeLine::of(&State::serving(Version::new(1, 4, 0), "hash", 10));
+    let end = |outcome: &OutcomeLine| {
+        let lines =
+            [at(0, LineKind::Status(status(10))), at(0, LineKind::Outcome(Box::new(outcome.clone())))];
+        timeline(&lines).join("\n")
+    };
+    assert!(end(&outcome).contains("promoted: 1.4.0 serves, nothing was started"), "{}", end(&outcome));
+    (outcome.outcome, outcome.version) = ("paused", None);
+    assert!(end(&outcome).contains("paused: nothing is promoted yet, nothing was started"));
+}
+
+#[test]
+fn a_path_stays_whole() {
+    let path = format!("/var/lib/{}/logs/1.5.0-abc-r1.log", "a-long-folder/".repeat(8));
+    let rows =
+        below_head(&[at(7, event("Trouble", "Trouble", &format!("exited with status 1; log: {path}")))]);
+    assert!(rows.iter().any(|row| row.trim() == path), "{rows:#?}");
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+mod again;
 mod comparisons;
 mod full_disk;
 mod load;
