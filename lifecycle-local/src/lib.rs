@@ -46,6 +46,7 @@ mod http;
 mod local;
 mod look;
 mod notify;
+mod paths;
 mod process;
 pub mod proxy;
 mod router;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,19 +13,16 @@ use crate::background::Background;
 use crate::config::LocalConfig;
 use crate::control::{Client, ProxyHandle, TableWriter};
 use crate::error::LocalError;
-use crate::files::{DirLock, LockError, create_private_dir};
 use crate::health::LocalHealth;
 use crate::hook::HttpHook;
 use crate::notify::FileNotifier;
+use crate::paths::Paths;
 use crate::process::kill::kill_all;
 use crate::process::{self, Changes, LocalWorkload, ReplicaStatus, Settings};
 use crate::proxy::Stats;
 use crate::router::LocalRouter;
 use crate::shutdown::{ShutDown, shut_down};
 use crate::template::ProcessTemplate;
-
-/// How long another supervisor may take to be gone after it was killed.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A state directory whose processes and proxy are supervised by this program.
 ///
@@ -40,56 +37,6 @@ pub struct Local {
     client: Client,
     proxy: Arc<ProxyHandle>,
     background: Arc<Background>,
-}
-
-/// Where everything is in a state directory.
-#[derive(Clone, Debug)]
-pub(crate) struct Paths {
-    pub(crate) dir: PathBuf,
-}
-
-impl Paths {
-    pub(crate) fn ledger(&self) -> PathBuf {
-        self.dir.join("processes.json")
-    }
-
-    pub(crate) fn logs(&self) -> PathBuf {
-        self.dir.join("logs")
-    }
-
-    pub(crate) fn proxy(&self) -> PathBuf {
-        self.dir.join("proxy")
-    }
-
-    pub(crate) fn alerts(&self) -> PathBuf {
-        self.dir.join("alerts.log")
-    }
-
-    pub(crate) fn lock_file(&self) -> PathBuf {
-        self.dir.join("supervisor.lock")
-    }
-
-    /// Of a directory that is there.
-    pub(crate) fn existing(dir: &Path) -> Result<Self, LocalError> {
-        let dir = dir.canonicalize().map_err(|source| LocalError::file("open", dir, source))?;
-        Ok(Self { dir })
-    }
-
-    /// The directory as an absolute path: the proxy may run somewhere else.
-    fn create(dir: &Path) -> Result<Self, LocalError> {
-        create_private_dir(dir)?;
-        let paths = Self::existing(dir)?;
-        create_private_dir(&paths.logs())?;
-        create_private_dir(&paths.proxy())?;
-        Ok(paths)
-    }
-
-    pub(crate) fn lock(&self) -> Result<DirLock, LocalError> {
-        DirLock::take(self.lock_file(), LOCK_PATIENCE).map_err(|error| match error {
-            LockError::Held(holder) => LocalError::InUse { dir: self.dir.clone(), holder },
-            LockError::File(error) => error,
-        })
-    }
 }
 
 /// What there is now, for people.

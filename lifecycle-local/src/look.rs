@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::control::{Client, recorded};
 use crate::error::LocalError;
 use crate::files::{DirLock, read_json};
-use crate::local::Paths;
+use crate::paths::Paths;
 use crate::process::{self, endpoint_id};
 use crate::proxy::{EndpointState, ProxyConfig, TableDocument};
 

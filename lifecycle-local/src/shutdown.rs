@@ -11,7 +11,7 @@ use crate::config::LocalConfig;
 use crate::control::ProxyHandle;
 use crate::error::LocalError;
 use crate::files::{Durable, replace_json};
-use crate::local::Paths;
+use crate::paths::Paths;
 use crate::process;
 use crate::process::kill::kill_all;
 use crate::process::procfs::ProcessId;

@@ -26,6 +26,7 @@ fn ten_thousand_faulted_rollouts_break_no_property() {
 
     let sometimes = summary.sometimes;
     assert_eq!(sometimes.crashed_in, [true; 5], "a driver died in every phase");
+    assert_eq!(sometimes.aborted_in, [true; 5], "abort was commanded in every phase");
     assert_eq!(sometimes.superseded_in, [true; 5], "another version was asked for in every phase");
     assert_eq!(sometimes.crashed_after, [true; 3], "a driver died between every pair of effects");
     let [_, progressing, promoting, _, _] = sometimes.went_back_from;

@@ -158,7 +158,7 @@ pub enum EventKind {
     /// A check took a measurement that changed what is known about it.
     Measured { check: Arc<str>, verdict: Arc<str>, message: Arc<str> },
     /// The rollout goes back to stable.
-    GoingBack { reason: BackReason, weight: Weight },
+    GoingBack { reason: BackReason, weight: Weight, stable: Option<Revision> },
     /// A newer version is asked for: this one's replicas serve on until the newer ones replace them.
     SetAside { revision: Option<Revision>, newer: Arc<str> },
     /// All traffic is on stable and the canary is gone.
@@ -261,7 +261,10 @@ impl EventKind {
             }
             Self::GateOverruled { step, steps } => format!("step {step} of {steps} passed by command"),
             Self::Measured { check, message, .. } => format!("{check}: {message}"),
-            Self::GoingBack { reason, weight } => {
+            Self::GoingBack { reason, stable: None, .. } => {
+                format!("{}; there is no version to go back to", reason.message())
+            }
+            Self::GoingBack { reason, weight, .. } => {
                 format!("{}; from {weight} back to stable", reason.message())
             }
             Self::SetAside { revision, newer } => {

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::absorb::add_revision;
+use super::back;
 use super::event::{BackReason, EventKind, PauseCause};
 use super::io::Desired;
-use super::phase;
 use super::state::{Ended, Next, Outcome, Phase, Progress};
 use super::turn::Turn;
 use crate::backend::Severity;
@@ -69,20 +69,11 @@ pub(super) fn begin(turn: &mut Turn<'_>) {
     }
 }
 
-/// Would another step begin something (or note that it has to wait)?
-pub(super) fn is_due(turn: &Turn<'_>) -> bool {
-    let Some(desired) = &turn.seen.desired else { return false };
-    let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
-    let waits = turn.state.next.is_some();
-    let due = if turn.state.paused.is_some() { is_new && !waits } else { is_new || waits };
-    due && !turn.state.progress.wrapping_up
-}
-
 /// Another revision while one is on its way.
 fn supersede(turn: &mut Turn<'_>, desired: &Desired) {
     if stable_hash(turn).as_deref() == Some(&*desired.hash) {
         turn.state.acted_on = Some(Arc::clone(&desired.hash));
-        return phase::go_back(turn, BackReason::StableRequested, None);
+        return back::go_back(turn, BackReason::StableRequested, None);
     }
     if canary_hash(turn).as_deref() == Some(&*desired.hash) {
         turn.state.acted_on = Some(Arc::clone(&desired.hash));
@@ -91,9 +82,9 @@ fn supersede(turn: &mut Turn<'_>, desired: &Desired) {
     let newer: Arc<str> = desired.version.to_string().into();
     if turn.plan.mode == Mode::Ratio && desired.mode == Mode::Ratio {
         // replicas of the superseded revision serve on until the newest ones replace them
-        phase::set_aside(turn, newer);
+        back::set_aside(turn, newer);
     } else {
-        phase::go_back(turn, BackReason::Superseded(newer), Some(Next::Spec));
+        back::go_back(turn, BackReason::Superseded(newer), Some(Next::Spec));
     }
 }
 
@@ -141,7 +132,7 @@ pub(super) fn rollback_to(turn: &mut Turn<'_>, number: RevisionNumber) {
     let ordinary = turn.plan.retire.from_switch && !kept;
     let from = turn.state.stable;
     start(turn, number);
-    phase::alert_rollback(turn, from, Severity::Warning, &BackReason::RollbackCommand.message());
+    back::alert_rollback(turn, from, Severity::Warning, &BackReason::RollbackCommand.message());
     turn.state.progress.rollback = true;
     turn.state.progress.full = !ordinary;
 }

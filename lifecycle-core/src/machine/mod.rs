@@ -13,6 +13,7 @@
 //! - `mover`: the next safe wishes towards that goal. The safety properties live here.
 
 mod absorb;
+mod back;
 mod command;
 mod event;
 mod follow;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::back;
 use super::command::{Command, CommandKind};
 use super::event::{BackReason, EventKind, PauseCause};
 use super::follow;
-use super::phase;
 use super::state::{Next, Phase};
 use super::turn::Turn;
 use crate::version::{RevisionNumber, Version};
@@ -66,7 +66,7 @@ fn carry_out(turn: &mut Turn<'_>, kind: &CommandKind) -> Result<(), Refusal> {
         CommandKind::PromoteFull => promote(turn, true),
         CommandKind::Abort => match turn.state.phase {
             Phase::Progressing | Phase::Promoting => {
-                phase::go_back(turn, BackReason::AbortCommand, None);
+                back::go_back(turn, BackReason::AbortCommand, None);
                 Ok(())
             }
             Phase::Aborting => {
@@ -131,12 +131,12 @@ fn rollback(turn: &mut Turn<'_>, version: Option<&Version>) -> Result<(), Refusa
     };
     match turn.state.phase {
         Phase::Progressing | Phase::Promoting if names_stable => {
-            phase::go_back(turn, BackReason::RollbackCommand, None);
+            back::go_back(turn, BackReason::RollbackCommand, None);
             Ok(())
         }
         Phase::Progressing | Phase::Promoting => {
             let number = target(turn, version)?;
-            phase::go_back(turn, BackReason::RollbackCommand, Some(Next::Rollback(number)));
+            back::go_back(turn, BackReason::RollbackCommand, Some(Next::Rollback(number)));
             Ok(())
         }
         Phase::Aborting if names_stable => {

@@ -201,6 +201,15 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Would another step begin something (or note that it has to wait)?
+    pub(super) fn is_due(&self) -> bool {
+        let Some(desired) = &self.seen.desired else { return false };
+        let is_new = self.state.acted_on.as_deref() != Some(&desired.hash);
+        let waits = self.state.next.is_some();
+        let due = if self.state.paused.is_some() { is_new && !waits } else { is_new || waits };
+        due && !self.state.progress.wrapping_up
+    }
+
     /// What the canary serves: the weight that the data plane has acknowledged, or without a split its
     /// share of the ready replicas, rounded.
     pub(super) fn canary_share(&self) -> Weight {

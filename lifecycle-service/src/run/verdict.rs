@@ -226,7 +226,7 @@ mod tests {
         let mut state = at_rest(&new, &old, Some((Outcome::RolledBack, "no progress for 2s")));
         state.trouble = Some("exited with status 1".into());
         let back = |reason| {
-            let kind = EventKind::GoingBack { reason, weight: Weight::ZERO };
+            let kind = EventKind::GoingBack { reason, weight: Weight::ZERO, stable: None };
             serde_json::from_value::<Event>(
                 serde_json::json!({"at": Timestamp::ZERO, "epoch": 1, "kind": kind}),
             )

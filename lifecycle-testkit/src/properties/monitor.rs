@@ -56,6 +56,8 @@ struct WayBack {
 pub struct Sometimes {
     /// The driver died while it was in this phase (healthy, progressing, promoting, aborting, degraded).
     pub crashed_in: [bool; 5],
+    /// The command `abort` was given in this phase.
+    pub aborted_in: [bool; 5],
     /// The way back began in this phase.
     pub went_back_from: [bool; 5],
     /// Another revision was asked for in this phase.
@@ -75,6 +77,7 @@ impl Sometimes {
         let both = |a: [bool; 5], b: [bool; 5]| std::array::from_fn(|i| a[i] || b[i]);
         Self {
             crashed_in: both(self.crashed_in, other.crashed_in),
+            aborted_in: both(self.aborted_in, other.aborted_in),
             went_back_from: both(self.went_back_from, other.went_back_from),
             superseded_in: both(self.superseded_in, other.superseded_in),
             crashed_after: std::array::from_fn(|i| self.crashed_after[i] || other.crashed_after[i]),
@@ -125,6 +128,9 @@ impl Monitor {
             }
             Fact::Command(command) => {
                 self.at_rest = false;
+                if let (CommandKind::Abort, Some(state)) = (&command.kind, self.view.state()) {
+                    self.sometimes.aborted_in[index(state.phase)] = true;
+                }
                 self.commanded |= matches!(
                     command.kind,
                     CommandKind::Promote | CommandKind::PromoteFull | CommandKind::Rollback(_)

@@ -1,7 +1,6 @@
 //! Stable is what is asked for. What is left: a revision that is kept, and the hooks after the deployment.
 
 use super::super::event::EventKind;
-use super::super::follow;
 use super::super::hooks::{self, HookState};
 use super::super::mover;
 use super::super::state::{Next, Progress};
@@ -15,7 +14,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         return turn.wake_in(Millis::ZERO);
     }
     wrap_up(turn);
-    if follow::is_due(turn) {
+    if turn.is_due() {
         turn.wake_in(Millis::ZERO);
     }
     kept(turn);

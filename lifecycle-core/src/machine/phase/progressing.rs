@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::back;
 use super::super::event::{BackReason, EventKind, PauseCause};
 use super::super::gate::{self, Gate};
 use super::super::hooks::{self, HookState};
@@ -18,11 +19,11 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     let dt = turn.dt;
     turn.state.progress.in_step += dt;
     turn.state.progress.since_look += dt;
-    if let Some(attempts) = super::too_often_unready(turn) {
-        return super::go_back(turn, BackReason::ReadinessFailed(attempts), None);
+    if let Some(attempts) = back::too_often_unready(turn) {
+        return back::go_back(turn, BackReason::ReadinessFailed(attempts), None);
     }
     if let Some(reason) = gate::look(turn) {
-        return super::go_back(turn, reason, None);
+        return back::go_back(turn, reason, None);
     }
     if turn.state.progress.full {
         return promote_all(turn);
@@ -77,7 +78,7 @@ fn enter(turn: &mut Turn<'_>) -> bool {
     match hooks::at(turn, &points) {
         HookState::Running => false,
         HookState::Failed(why) => {
-            super::go_back(turn, BackReason::HookFailed(why), None);
+            back::go_back(turn, BackReason::HookFailed(why), None);
             false
         }
         HookState::Passed => {
@@ -196,7 +197,7 @@ fn may_shift(turn: &mut Turn<'_>, goal: Goal) -> bool {
         HookState::Passed => true,
         HookState::Running => false,
         HookState::Failed(why) => {
-            super::go_back(turn, BackReason::HookFailed(why), None);
+            back::go_back(turn, BackReason::HookFailed(why), None);
             false
         }
     }
@@ -213,7 +214,7 @@ fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
         match hooks::at(turn, &[HookPoint::PostSwitch]) {
             HookState::Passed => {}
             HookState::Running => return watch_deadline(turn, token),
-            HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
+            HookState::Failed(why) => return back::go_back(turn, BackReason::HookFailed(why), None),
         }
     }
     match gate::ask(turn, was) {
@@ -227,7 +228,7 @@ fn settle(turn: &mut Turn<'_>, reached: bool, token: Token) {
             turn.wake_in(left);
         }
         Gate::Waiting => wait_for_evidence(turn),
-        Gate::Failed(reason) => super::go_back(turn, reason, None),
+        Gate::Failed(reason) => back::go_back(turn, reason, None),
         Gate::Approval => turn.pause(PauseCause::Approval),
         Gate::Passed(evidence) => leave(turn, evidence),
     }
@@ -260,7 +261,7 @@ fn leave(turn: &mut Turn<'_>, evidence: Option<Arc<str>>) {
     match hooks::at(turn, &[HookPoint::PostPhase]) {
         HookState::Passed => {}
         HookState::Running => return,
-        HookState::Failed(why) => return super::go_back(turn, BackReason::HookFailed(why), None),
+        HookState::Failed(why) => return back::go_back(turn, BackReason::HookFailed(why), None),
     }
     let (step, steps) = (turn.state.progress.step + 1, turn.steps());
     turn.state.progress.overruled |= evidence.is_none();
@@ -289,7 +290,7 @@ fn watch_deadline(turn: &mut Turn<'_>, token: Token) {
     turn.stall(measure);
     let (waited, deadline) = (turn.state.progress.stalled, turn.plan.progress_deadline);
     if waited >= deadline && turn.state.token == token {
-        super::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
+        back::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
     } else {
         turn.wake_in(deadline.left(waited));
     }

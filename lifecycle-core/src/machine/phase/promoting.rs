@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::back;
 use super::super::event::{BackReason, EventKind};
 use super::super::hooks;
 use super::super::mover::{self, Goal};
@@ -12,8 +13,8 @@ use crate::plan::{Mode, Weight};
 use crate::time::Millis;
 
 pub(super) fn decide(turn: &mut Turn<'_>) {
-    if let Some(attempts) = super::too_often_unready(turn) {
-        return super::go_back(turn, BackReason::ReadinessFailed(attempts), None);
+    if let Some(attempts) = back::too_often_unready(turn) {
+        return back::go_back(turn, BackReason::ReadinessFailed(attempts), None);
     }
     let n = turn.n();
     let stable = match turn.plan.mode {
@@ -33,7 +34,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     let waited = turn.state.progress.stalled;
     // (what was wished for in this very step gets its chance)
     if waited >= turn.plan.progress_deadline && turn.state.token == before {
-        super::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
+        back::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
     } else {
         turn.wake_in(turn.plan.progress_deadline.left(waited));
     }
