@@ -266,8 +266,5 @@ fn weight(state: &State, route: &RouteSeen) -> u32 {
     if let (true, Some(Way::Split { canary: named, weight, .. })) = (routed, state.route.acknowledged) {
         return if named == Some(canary) { weight.get() } else { 0 };
     }
-    let ready = |g: &crate::machine::Group| u64::from(g.seen.ready);
-    let all: u64 = state.groups.iter().map(ready).sum();
-    let mine = state.group(canary).map_or(0, ready);
-    if all == 0 { 0 } else { u32::try_from((mine * 200 + all) / (all * 2)).unwrap_or(100) }
+    state.ready_share(canary)
 }

@@ -32,7 +32,7 @@ pub(super) fn spec(turn: &mut Turn<'_>) {
             turn.resume();
         }
     }
-    let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
+    let is_new = turn.is_new(desired);
     match turn.state.phase {
         Phase::Healthy | Phase::Degraded => begin(turn),
         Phase::Progressing if is_new => supersede(turn, desired),
@@ -60,7 +60,7 @@ pub(super) fn begin(turn: &mut Turn<'_>) {
     if turn.state.is_active() || turn.state.progress.wrapping_up {
         return;
     }
-    let is_new = turn.state.acted_on.as_deref() != Some(&desired.hash);
+    let is_new = turn.is_new(desired);
     match turn.state.next.clone() {
         Some(Next::Rollback(number)) => rollback_to(turn, number),
         Some(Next::Spec) => start_spec(turn, desired),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Event, EventKind, PauseCause};
-use super::io::{Action, Observation, RouteSeen};
+use super::io::{Action, Desired, Observation, RouteSeen};
 use super::state::{Group, Known, State};
 use crate::backend::{Alert, AlertKind, EffectKey, Severity, Token};
 use crate::plan::{Hold, Mode, Plan, Weight};
@@ -201,10 +201,15 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Was this not acted on yet?
+    pub(super) fn is_new(&self, desired: &Desired) -> bool {
+        self.state.acted_on.as_deref() != Some(&desired.hash)
+    }
+
     /// Would another step begin something (or note that it has to wait)?
     pub(super) fn is_due(&self) -> bool {
         let Some(desired) = &self.seen.desired else { return false };
-        let is_new = self.state.acted_on.as_deref() != Some(&desired.hash);
+        let is_new = self.is_new(desired);
         let waits = self.state.next.is_some();
         let due = if self.state.paused.is_some() { is_new && !waits } else { is_new || waits };
         due && !self.state.progress.wrapping_up
@@ -217,11 +222,7 @@ impl<'a> Turn<'a> {
         if self.is_routed() {
             return self.state.route.acknowledged_weight(canary);
         }
-        let ready = |group: &Group| u64::from(group.seen.ready);
-        let all: u64 = self.state.groups.iter().map(ready).sum();
-        let mine = self.group(canary).map_or(0, ready);
-        let share = (mine * 200 + all).checked_div(all * 2).unwrap_or(0);
-        u32::try_from(share).ok().and_then(Weight::new).unwrap_or(Weight::FULL)
+        Weight::new(self.state.ready_share(canary)).unwrap_or(Weight::FULL)
     }
 
     /// How far replicas and traffic are on their way: a number that grows with progress.

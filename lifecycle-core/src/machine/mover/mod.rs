@@ -170,7 +170,7 @@ fn is_only_ready(turn: &Turn<'_>, revision: RevisionNumber) -> bool {
 /// the floor allows.
 fn shrink(turn: &mut Turn<'_>, revision: RevisionNumber, size: u32) {
     let Some(at) = turn.state.groups.iter().position(|group| group.revision == revision) else { return };
-    let least = if gives_up(turn) && turn.state.canary == Some(revision) {
+    let least = if gives_up_on(turn, revision) {
         0
     } else {
         let least = needed(turn, at);
@@ -202,6 +202,11 @@ fn is_there(turn: &Turn<'_>, revision: Option<RevisionNumber>, size: u32) -> boo
 /// (One that it has superseded, and that serves, stays.)
 fn gives_up(turn: &Turn<'_>) -> bool {
     turn.state.phase == Phase::Aborting && turn.state.stable.is_none()
+}
+
+/// Is this the canary of a first deployment that is aborted?
+fn gives_up_on(turn: &Turn<'_>, revision: RevisionNumber) -> bool {
+    gives_up(turn) && turn.state.canary == Some(revision)
 }
 
 /// May none of these groups have replicas, now or by a wish that is on its way?
@@ -256,7 +261,7 @@ fn makes_too_many(turn: &Turn<'_>, at: usize) -> bool {
 
 /// Would this wish, which has not taken effect, take available replicas below the floor by now?
 fn takes_too_much(turn: &Turn<'_>, at: usize) -> bool {
-    let given_up = gives_up(turn) && turn.state.canary == Some(turn.state.groups[at].revision);
-    let exempt = turn.plan.mode == Mode::Exclusive || given_up;
-    !exempt && turn.state.groups[at].wish < needed(turn, at)
+    let Group { revision, wish, .. } = turn.state.groups[at];
+    let exempt = turn.plan.mode == Mode::Exclusive || gives_up_on(turn, revision);
+    !exempt && wish < needed(turn, at)
 }

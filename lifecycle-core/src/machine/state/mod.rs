@@ -267,6 +267,15 @@ impl State {
         self.revisions.iter().find(|known| *known.revision.hash == *hash)
     }
 
+    /// The share of the ready replicas that are of this revision, in percent, rounded.
+    pub(crate) fn ready_share(&self, number: RevisionNumber) -> u32 {
+        let ready = |group: &Group| u64::from(group.seen.ready);
+        let all: u64 = self.groups.iter().map(ready).sum();
+        let mine = self.group(number).map_or(0, ready);
+        let share = (mine * 200 + all).checked_div(all * 2).unwrap_or(0);
+        u32::try_from(share).unwrap_or(100)
+    }
+
     /// The group of this revision.
     #[must_use]
     pub fn group(&self, number: RevisionNumber) -> Option<&Group> {
