@@ -8,11 +8,15 @@
 //! - [`strategies`]: `proptest` strategies for specs, worlds with fault schedules, and observations.
 //! - [`campaign`]: thousands of simulations, each from one number.
 //! - [`conformance`]: suites that a backend of your own can run against itself.
+//! - `kubernetes` (feature `kubernetes`): a real control plane on this machine, with a node that runs pods as
+//!   processes, load that follows a Service, and Prometheus.
 //! - `model` (feature `model`): the machine under an exhaustive model checker.
 
 pub mod campaign;
 pub mod cluster;
 pub mod conformance;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod properties;
