@@ -58,3 +58,23 @@ examples:
     cargo run -q -p lifecycle-examples --example custom_strategy
     cargo run -q -p lifecycle-examples --example property_test
     cargo run -q -p lifecycle-examples --example replay
+
+# etcd, API server and controller manager in one binary, for tests with a real control plane: minutes at first, then cached
+control-plane:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # Another cluster, or other binaries, were named: nothing is to be built.
+    if [ -n "${LIFECYCLE_CONTROL_PLANE:-}${KUBEBUILDER_ASSETS:-}" ] || [ "${LIFECYCLE_E2E_CLUSTER:-}" = existing ]; then
+        echo "control-plane: not built, because the environment names another one"
+        exit 0
+    fi
+    binary="$PWD/target/control-plane/control-plane"
+    cd tools/control-plane
+    if [ -x "$binary" ] && [ -z "$(find . -newer "$binary" -name '*.go' -o -newer "$binary" -name 'go.*')" ]; then
+        exit 0
+    fi
+    command -v go > /dev/null || { echo "go is missing: install Go 1.26 or newer, https://go.dev/doc/install" >&2; exit 1; }
+    # Clients refuse a server that does not say its version.
+    version="$(go list -m -f '{{{{.Version}}' k8s.io/kubernetes)"
+    echo "control-plane: building Kubernetes $version, about ten minutes on two cores the first time"
+    go build -trimpath -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$version" -o "$binary" .

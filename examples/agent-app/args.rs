@@ -1,6 +1,7 @@
 //! How the application is told to behave. Every flag can be an environment variable too, so that a
 //! manifest's `env` is enough to make a good version a bad one.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -10,7 +11,10 @@ use jiff::SignedDuration;
 #[derive(Debug, Parser)]
 #[command(name = "agent-app", disable_version_flag = true)]
 pub(crate) struct Args {
-    /// Port on 127.0.0.1 to listen on
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) host: IpAddr,
+    /// Port to listen on
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub(crate) port: u16,
     /// The version to answer with

@@ -1,7 +1,7 @@
 //! Listening, and stopping without losing a request.
 
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,15 +18,14 @@ use crate::args::{After, Args, OnSigterm};
 
 /// Serves until SIGTERM.
 pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
-        .await
-        .with_context(|| format!("cannot listen on 127.0.0.1:{}", args.port))?;
+    let wanted = SocketAddr::new(args.host, args.port);
+    let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut exit = pin!(exit_after(args.exit_after));
     let app = Arc::new(App::new(&args)?);
     let connections = GracefulShutdown::new();
-    println!("agent-app {} on 127.0.0.1:{}", args.version, listener.local_addr()?.port());
+    println!("agent-app {} on {}", args.version, listener.local_addr()?);
     loop {
         tokio::select! {
             accepted = listener.accept() => {

@@ -51,6 +51,7 @@ mod process;
 pub mod proxy;
 mod router;
 mod shutdown;
+pub mod supervise;
 mod template;
 
 pub use config::{Backoff, LocalConfig, Probe, Probes, ProxyCommand};

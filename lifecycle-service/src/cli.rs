@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{self, CommandArgs};
 use crate::exit::Exit;
-use crate::{plan, run, simulate};
+use crate::{crd, operator, plan, rbac, run, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,6 +41,9 @@ enum Sub {
     Scale(command::ScaleArgs),
     Status(command::StatusArgs),
     Down(command::DownArgs),
+    Operator(operator::OperatorArgs),
+    Crd(crd::CrdArgs),
+    Rbac(rbac::RbacArgs),
     #[command(hide = true)]
     Proxy(run::ProxyArgs),
 }
@@ -63,6 +66,9 @@ impl Cli {
             Sub::Scale(args) => command::scale(args),
             Sub::Status(args) => command::status(args),
             Sub::Down(args) => command::down(args),
+            Sub::Operator(args) => operator::carry_out(args),
+            Sub::Crd(args) => crd::carry_out(args),
+            Sub::Rbac(args) => rbac::carry_out(args),
             Sub::Proxy(args) => run::proxy(args),
         }
     }

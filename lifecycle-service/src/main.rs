@@ -3,10 +3,13 @@
 
 mod cli;
 mod command;
+mod crd;
 mod exit;
 mod input;
+mod operator;
 mod output;
 mod plan;
+mod rbac;
 mod run;
 mod simulate;
 mod text;

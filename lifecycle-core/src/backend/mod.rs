@@ -27,7 +27,7 @@ pub use effects::{Alert, AlertKind, EffectKey, Hook, HookCall, HookOutcome, Hook
 pub use error::{BackendError, BackendResult, ErrorKind};
 pub use health::{HealthQuery, HealthSource, Histogram, Reading, Signal};
 pub use router::{Route, RouteStatus, RouteWish, RouterCapabilities, Splitting, TrafficRouter};
-pub use store::{Record, RolloutStore, StoreVersion, Stored};
+pub use store::{News, Record, RolloutStore, StoreVersion, Stored};
 pub use versions::{Release, VersionRegistry};
 pub use workload::{GroupStatus, ScaleWish, Workload, WorkloadCapabilities};
 

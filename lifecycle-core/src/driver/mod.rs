@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use refuse::Refused;
 
-use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, Record, StoreVersion};
+use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion};
 use crate::machine::{
     self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
 };
@@ -94,6 +94,17 @@ impl Driver {
         Ok(())
     }
 
+    /// The same with other backends: another router, another source of health. What they are about is the
+    /// same rollout target still.
+    ///
+    /// # Errors
+    /// When the plan needs what these backends cannot do; target and backends stay as they were.
+    pub fn set_target_with(&mut self, target: Target, backends: Backends) -> Result<(), Refused> {
+        refuse::check(&target.plan, &backends)?;
+        (self.target, self.backends) = (target, backends);
+        Ok(())
+    }
+
     /// Gives a command, carried out by the next tick whose state could be saved.
     pub fn command(&mut self, command: Command) {
         self.commands.push(command);
@@ -129,18 +140,21 @@ impl Driver {
         let observation = self.observe(&plan, &held.record.state, now, &mut errors).await;
         let transition = machine::step(&plan, &held.record.state, now, &observation);
 
-        if transition.save {
+        let status = if transition.save {
             let record = Record::new(transition.state.clone(), Some(Arc::clone(&plan)));
+            let status = Status::of(&plan, &record.state, &observation.route);
+            let news = News::new(&status, &transition.events);
             // Held is given back only after a save: a tick that is cut off here loads again.
-            let version = self.backends.store.save(&record, held.version.clone()).await?;
+            let version = self.backends.store.save_with_news(&record, held.version.clone(), news).await?;
             held = Held { record, version: Some(version) };
             self.commands.clear();
             self.outcomes.clear();
+            status
         } else {
             held.record.state = transition.state.clone();
-        }
-        let state_plan = Arc::clone(held.record.plan.as_ref().unwrap_or(&self.target.plan));
-        let status = Status::of(&state_plan, &held.record.state, &observation.route);
+            let state_plan = held.record.plan.as_ref().unwrap_or(&self.target.plan);
+            Status::of(state_plan, &held.record.state, &observation.route)
+        };
         self.held = Some(held);
         for action in &transition.actions {
             if let Err(error) = self.apply(action).await {

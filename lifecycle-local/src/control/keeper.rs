@@ -162,9 +162,8 @@ impl ProxyHandle {
         let mut args = self.command.args.clone();
         args.push(config_file.to_string_lossy().into_owned());
         let program = self.command.program.clone().into_os_string();
-        let launch =
-            Launch { program, args, env: Default::default(), working_dir: None, token, log: self.log() };
-        let process = launch.start().map_err(LocalError::Proxy)?;
+        let launch = Launch::new(program, token, self.log()).args(args);
+        let process = launch.start().map_err(|error| LocalError::Proxy(error.to_string()))?;
         record.process = Some(process);
         replace_json(&self.record_file(), &record, Durable::Process)?;
         let effective = self.wait_for_answer(process, logged).await?;

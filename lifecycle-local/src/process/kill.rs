@@ -9,12 +9,13 @@ use super::TOKEN_VARIABLE;
 use super::procfs::{ProcessId, find_by_variable};
 use crate::error::LocalError;
 
-/// Kills every process whose token begins with the name of a ledger, until none is left. Says how many
-/// there were.
+/// Kills every process whose token begins with this name and a `-`, until none is left: a ledger's
+/// name, or that of whoever started them by [`Launch`](super::spawn::Launch). Says how many there were.
+/// Blocks for as long as they take to end.
 ///
 /// # Errors
 /// When one of them does not end in this time.
-pub(crate) fn kill_all(name: &str, patience: Duration) -> Result<usize, LocalError> {
+pub fn kill_all(name: &str, patience: Duration) -> Result<usize, LocalError> {
     let deadline = Instant::now() + patience;
     let prefix = format!("{name}-");
     let mut killed = BTreeSet::new();
@@ -37,6 +38,21 @@ pub(crate) fn kill_all(name: &str, patience: Duration) -> Result<usize, LocalErr
             killed.insert(process);
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Kills what a process of this token left behind: processes that it started and that left its group.
+/// Answers once they are gone, or after a second.
+pub async fn kill_rest(token: &str) {
+    for _ in 0..200 {
+        let found = find_by_variable(TOKEN_VARIABLE, token).unwrap_or_default();
+        // r1.1 also begins r1.10
+        let mut ours = found.into_iter().filter(|(_, value)| value == token).peekable();
+        if ours.peek().is_none() {
+            return;
+        }
+        ours.for_each(|(process, _)| process.signal(Signal::KILL));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

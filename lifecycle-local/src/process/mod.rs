@@ -19,6 +19,7 @@
 pub(crate) mod kill;
 mod ledger;
 pub(crate) mod logs;
+pub(crate) mod probe;
 pub(crate) mod procfs;
 mod reconcile;
 mod recover;

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// One process.
+/// One process: told from every other by its pid *and* the time it was started at, because pids are
+/// used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct ProcessId {
+pub struct ProcessId {
     pub(crate) pid: u32,
     /// Clock ticks from the start of the system to the start of the process.
     pub(crate) start: u64,
@@ -23,8 +24,11 @@ pub(crate) struct ProcessId {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+#[expect(clippy::exhaustive_enums, reason = "a process ends in one of these ways")]
+pub enum Exit {
+    /// By itself, with this status.
     Status(i32),
+    /// By this signal.
     Signal(i32),
     /// Somebody else was told.
     Unknown,
@@ -57,12 +61,30 @@ fn stat(pid: u32) -> Option<Stat> {
 
 impl ProcessId {
     /// The process that has this pid now.
-    pub(crate) fn of(pid: u32) -> Option<Self> {
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
         stat(pid).map(|stat| Self { pid, start: stat.start })
     }
 
+    /// Its number.
+    #[must_use]
+    pub const fn pid(self) -> u32 {
+        self.pid
+    }
+
+    /// Asks it to end: SIGTERM to the process and its group. Nobody is signalled when it is gone.
+    pub fn terminate(self) {
+        self.signal_group(Signal::TERM);
+    }
+
+    /// Ends it: SIGKILL to the process and its group. Nobody is signalled when it is gone.
+    pub fn kill(self) {
+        self.signal_group(Signal::KILL);
+    }
+
     /// Does it run? A process that has ended and was not asked about yet (a zombie) does not.
-    pub(crate) fn is_alive(self) -> bool {
+    #[must_use]
+    pub fn is_alive(self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.dead)
     }
 
@@ -93,7 +115,7 @@ impl ProcessId {
     }
 
     /// Waits until it has ended.
-    pub(crate) async fn ended(self) {
+    pub async fn ended(self) {
         if let Some(descriptor) = self.descriptor().and_then(register)
             && (!self.is_alive() || descriptor.readable().await.is_ok())
         {
@@ -113,7 +135,7 @@ impl ProcessId {
 
     /// Asks how it ended; the system forgets it then. Only its parent is told. Another child that got
     /// the pid after it is left for whoever waits for that one.
-    pub(crate) fn reap(self) -> Exit {
+    pub fn reap(self) -> Exit {
         let Some(pid) = self.raw().filter(|_| self.is_held()) else { return Exit::Unknown };
         match waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {

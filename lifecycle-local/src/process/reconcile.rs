@@ -124,7 +124,7 @@ impl Supervisor {
                 self.changed();
                 self.supervise(id, process, false);
             }
-            (Err(why), _) => self.crashed(id, why),
+            (Err(why), _) => self.crashed(id, why.to_string()),
             (Ok(_), None) => {}
         }
     }

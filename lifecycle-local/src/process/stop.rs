@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
+use super::kill::kill_rest;
 use super::ledger::endpoint_id;
 use super::procfs::ProcessId;
 use super::supervisor::{Message, News, Settings};
-use super::watch::kill_rest;
 use crate::proxy::{Effective, EndpointState};
 
 /// How often the proxy is asked for the requests under way.

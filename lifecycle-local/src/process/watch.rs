@@ -7,18 +7,16 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tokio::sync::{mpsc, watch as channel};
 
-use super::TOKEN_VARIABLE;
+use super::kill::kill_rest;
 use super::logs;
-use super::procfs::{Exit, ProcessId, find_by_variable};
+use super::probe::HttpProbe;
+use super::procfs::{Exit, ProcessId};
 use super::supervisor::{Message, News, Settings};
 use crate::config::{LOOPBACK, Probe};
-use crate::http::Call;
 
 /// A replica that was never ready is asked in between its regular probes, first after this time and
 /// at last this often.
 const EAGER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
-/// Of an answer to a probe only the status counts.
-const ANSWER_LIMIT: usize = 1024 * 1024;
 
 /// One process to watch.
 #[derive(Debug)]
@@ -53,21 +51,6 @@ pub(super) async fn watch(it: Watch) {
     it.report(News::Ended(describe(exit, since.elapsed()))).await;
 }
 
-/// Kills what a replica left behind: processes that it started and that left its group. Answers once
-/// they are gone, or after a second.
-pub(super) async fn kill_rest(token: &str) {
-    for _ in 0..200 {
-        let found = find_by_variable(TOKEN_VARIABLE, token).unwrap_or_default();
-        // r1.1 also begins r1.10
-        let mut ours = found.into_iter().filter(|(_, value)| value == token).peekable();
-        if ours.peek().is_none() {
-            return;
-        }
-        ours.for_each(|(process, _)| process.signal(Signal::KILL));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 fn describe(exit: Exit, ran: Duration) -> String {
     let ran = if ran < Duration::from_secs(10) {
         format!("{} ms", ran.as_millis())
@@ -89,16 +72,7 @@ impl Watch {
     }
 
     async fn probe(&self, probe: &Probe) -> Result<(), String> {
-        let call = Call::get(&probe.path, probe.timeout)
-            .map_err(|error| error.to_string())?
-            .answer_limit(ANSWER_LIMIT);
-        let answer = call.tcp(&LOOPBACK.to_string(), self.port).await;
-        let answer = answer.map_err(|error| format!("GET {}: {error}", probe.path))?;
-        if (200..400).contains(&answer.status.as_u16()) {
-            Ok(())
-        } else {
-            Err(format!("GET {}: status {}", probe.path, answer.status.as_u16()))
-        }
+        HttpProbe::new(LOOPBACK.to_string(), self.port, &probe.path).timeout(probe.timeout).ask().await
     }
 }
 

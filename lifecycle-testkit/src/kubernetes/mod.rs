@@ -5,3 +5,7 @@ pub mod control_plane;
 pub mod load;
 pub mod node;
 pub mod prometheus;
+
+mod supervise;
+
+pub use supervise::Supervised;

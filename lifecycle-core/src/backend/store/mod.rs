@@ -14,8 +14,9 @@ pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use super::BackendResult;
-use crate::machine::State;
+use crate::machine::{Event, State};
 use crate::plan::Plan;
+use crate::report::Status;
 
 /// Keeps the state of one rollout target, with compare-and-swap.
 ///
@@ -33,6 +34,36 @@ pub trait RolloutStore: Send + Sync + Debug {
 
     /// Replaces what is stored; answers with its new version.
     async fn save(&self, record: &Record, expected: Option<StoreVersion>) -> BackendResult<StoreVersion>;
+
+    /// The same, with what people are shown of it: a store whose record is part of an object that people
+    /// look at writes both at once. The news are no part of the record.
+    async fn save_with_news(
+        &self,
+        record: &Record,
+        expected: Option<StoreVersion>,
+        news: News<'_>,
+    ) -> BackendResult<StoreVersion> {
+        let _ = news;
+        self.save(record, expected).await
+    }
+}
+
+/// What a tick decided, for people.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct News<'a> {
+    /// How things stand with this record.
+    pub status: &'a Status,
+    /// What was decided.
+    pub events: &'a [Event],
+}
+
+impl<'a> News<'a> {
+    /// This standing after these decisions.
+    #[must_use]
+    pub const fn new(status: &'a Status, events: &'a [Event]) -> Self {
+        Self { status, events }
+    }
 }
 
 /// Changes with every save. Compared for equality only.

@@ -1,0 +1,263 @@
+//! The engine's state in the status of the object that it is about.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lifecycle_core::backend::{
+    BackendError, BackendResult, ErrorKind, News, Record, RolloutStore, StoreVersion, Stored,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use super::api::{Object, Part, Writer};
+
+/// How often a write is tried again when the object changed but the record in it did not.
+const ATTEMPTS: usize = 4;
+
+/// Makes the part of the status that people look at, of the status as it is, the record that is saved, and the
+/// news. What it does not name stays.
+pub type Show<K> = dyn Fn(&K, &Record, News<'_>) -> Map<String, Value> + Send + Sync;
+
+/// Keeps the record of a rollout in `status.rollout`, as text.
+///
+/// A save carries the resourceVersion of the object whose record it replaces. When somebody else changed
+/// the object but not the record (its spec was edited), the save is made again on the newer one; when the
+/// record is another one, it is a conflict.
+pub struct StatusStore<K> {
+    writer: Writer,
+    name: String,
+    uid: String,
+    show: Option<Arc<Show<K>>>,
+    known: Mutex<Option<Known<K>>>,
+}
+
+struct Known<K> {
+    /// Was it handed over from a cache, and not read or written by this store?
+    from_cache: bool,
+    object: K,
+    sequence: u64,
+    version: Option<StoreVersion>,
+}
+
+/// What `status.rollout` holds.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    format: u32,
+    sequence: u64,
+    record: Record,
+}
+
+/// Of the text; one of another format is refused.
+const FORMAT: u32 = 1;
+
+impl<K> Debug for StatusStore<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusStore").field("name", &self.name).field("uid", &self.uid).finish_non_exhaustive()
+    }
+}
+
+impl<K: Object + Serialize> StatusStore<K> {
+    /// The store in the object with this name and uid.
+    #[must_use]
+    pub fn new(writer: Writer, name: impl Into<String>, uid: impl Into<String>) -> Self {
+        Self { writer, name: name.into(), uid: uid.into(), show: None, known: Mutex::new(None) }
+    }
+
+    /// With the object as it was seen last, which saves the first call.
+    #[must_use]
+    pub fn known(self, object: K) -> Self {
+        let known = read(object).ok().map(|known| Known { from_cache: true, ..known });
+        Self { known: Mutex::new(known), ..self }
+    }
+
+    /// With what people are shown, written together with the record.
+    #[must_use]
+    pub fn show(mut self, show: Arc<Show<K>>) -> Self {
+        self.show = Some(show);
+        self
+    }
+
+    /// The object as it is now, `None` when it is gone.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn refresh(&self) -> BackendResult<Option<K>> {
+        let mut known = self.known.lock().await;
+        match self.fetch().await {
+            Ok(current) => Ok(Some(known.insert(current).object.clone())),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes over the object as another write of this process has answered it.
+    pub async fn replace_known(&self, object: K) {
+        let mut known = self.known.lock().await;
+        let from_cache = known.as_ref().is_some_and(|known| known.from_cache);
+        *known = read(object).ok().map(|known| Known { from_cache, ..known });
+    }
+
+    /// The object as of the last read or write.
+    pub async fn newest(&self) -> Option<K> {
+        self.known.lock().await.as_ref().map(|known| known.object.clone())
+    }
+
+    /// Writes what people are shown, and nothing else, unless it is there already. Says whether it wrote.
+    ///
+    /// # Errors
+    /// When the write failed.
+    pub async fn write_shown(&self, shown: &Map<String, Value>) -> BackendResult<bool> {
+        let mut known = self.known.lock().await;
+        for attempt in 1.. {
+            let current = match known.take() {
+                Some(current) => current,
+                None => self.fetch().await?,
+            };
+            let status = status_of(&current.object);
+            if shown.iter().all(|(field, value)| status.get(field).unwrap_or(&Value::Null) == value) {
+                *known = Some(current);
+                return Ok(false);
+            }
+            match self.write(&current, shown.clone()).await {
+                Ok(object) => {
+                    *known = Some(Known { object, from_cache: false, ..current });
+                    return Ok(true);
+                }
+                Err(error) if error.kind == ErrorKind::Conflict && attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn save_shown(
+        &self,
+        record: &Record,
+        expected: Option<StoreVersion>,
+        news: Option<News<'_>>,
+    ) -> BackendResult<StoreVersion> {
+        let mut known = self.known.lock().await;
+        for attempt in 1.. {
+            let current = match known.take() {
+                Some(current) => current,
+                None => self.fetch().await?,
+            };
+            if current.version != expected {
+                // somebody else drives this target too: the next load has to see what they wrote
+                let message = format!("the rollout of {} was saved by somebody else", self.name);
+                return Err(BackendError::new("kubernetes", "save", ErrorKind::Conflict, message));
+            }
+            let sequence = current.sequence + 1;
+            let envelope = Envelope { format: FORMAT, sequence, record: record.clone() };
+            let text = serde_json::to_string(&envelope).map_err(|error| {
+                let message = format!("the record of {} cannot be written as JSON: {error}", self.name);
+                BackendError::new("kubernetes", "save", ErrorKind::Invalid, message).because(error)
+            })?;
+            let version = version_of(&text);
+            let mut fields = match (&self.show, news) {
+                (Some(show), Some(news)) => show(&current.object, record, news),
+                _ => Map::new(),
+            };
+            fields.insert("rollout".to_owned(), text.into());
+            match self.write(&current, fields).await {
+                Ok(object) => {
+                    *known = Some(Known { object, sequence, version: Some(version.clone()), from_cache: false });
+                    return Ok(version);
+                }
+                // only the next read tells whether it was the record that changed
+                Err(error) if error.kind == ErrorKind::Conflict && attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let message = format!("{} changes faster than it can be written", self.name);
+        Err(BackendError::new("kubernetes", "save", ErrorKind::Conflict, message))
+    }
+
+    async fn write(&self, current: &Known<K>, fields: Map<String, Value>) -> BackendResult<K> {
+        let version = current.object.meta().resource_version.clone();
+        let patch = json!({"metadata": {"resourceVersion": version, "uid": self.uid}, "status": fields});
+        self.writer.merge(&self.name, Part::Status, &patch).await
+    }
+
+    async fn fetch(&self) -> BackendResult<Known<K>> {
+        let object: Option<K> = self.writer.get(&self.name).await?;
+        let object = object.filter(|object| object.meta().uid.as_deref() == Some(&*self.uid));
+        let Some(object) = object else {
+            let message = format!("{} {} is gone", K::kind(&()), self.name);
+            return Err(BackendError::new("kubernetes", "load", ErrorKind::NotFound, message));
+        };
+        read(object)
+    }
+}
+
+fn version_of(text: &str) -> StoreVersion {
+    let digest = Sha256::digest(text);
+    StoreVersion(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn status_of<K: Serialize>(object: &K) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    value.get_mut("status").map(Value::take).unwrap_or_default()
+}
+
+fn text_of<K: Serialize>(object: &K) -> Option<String> {
+    match status_of(object).get("rollout") {
+        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
+    let damaged = |problem: String| {
+        let message = format!("status.rollout of {name} is no record of a rollout: {problem}; remove it to start anew");
+        BackendError::new("kubernetes", "load", ErrorKind::Invalid, message)
+    };
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    if envelope.format != FORMAT {
+        return Err(damaged(format!("it has format {}, and {FORMAT} is the one known here", envelope.format)));
+    }
+    Ok(envelope)
+}
+
+fn read<K: Object + Serialize>(object: K) -> BackendResult<Known<K>> {
+    let name = object.meta().name.clone().unwrap_or_default();
+    let Some(text) = text_of(&object) else {
+        return Ok(Known { object, sequence: 0, version: None, from_cache: false });
+    };
+    let sequence = envelope(&name, &text)?.sequence;
+    Ok(Known { object, sequence, version: Some(version_of(&text)), from_cache: false })
+}
+
+#[async_trait]
+impl<K: Object + Serialize + Sync> RolloutStore for StatusStore<K> {
+    async fn load(&self) -> BackendResult<Option<Stored>> {
+        let mut known = self.known.lock().await;
+        let current = match known.take() {
+            Some(current) if current.from_cache => Known { from_cache: false, ..current },
+            _ => self.fetch().await?,
+        };
+        let text = text_of(&current.object);
+        let stored = match (text, current.version.clone()) {
+            (Some(text), Some(version)) => Some(Stored::new(envelope(&self.name, &text)?.record, version)),
+            _ => None,
+        };
+        *known = Some(current);
+        Ok(stored)
+    }
+
+    async fn save(&self, record: &Record, expected: Option<StoreVersion>) -> BackendResult<StoreVersion> {
+        self.save_shown(record, expected, None).await
+    }
+
+    async fn save_with_news(
+        &self,
+        record: &Record,
+        expected: Option<StoreVersion>,
+        news: News<'_>,
+    ) -> BackendResult<StoreVersion> {
+        self.save_shown(record, expected, Some(news)).await
+    }
+}

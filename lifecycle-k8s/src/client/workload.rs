@@ -1,0 +1,250 @@
+//! Replica groups as child Deployments.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use lifecycle_core::backend::{
+    BackendError, BackendResult, ErrorKind, GroupStatus, ScaleWish, Workload, WorkloadCapabilities,
+};
+use lifecycle_core::version::Revision;
+use serde_json::{Value, json};
+
+use super::api::Writer;
+use super::caches::{Caches, read_deployment, read_revision};
+use crate::look::{Attempts, Confirmed, DeploymentSeen, RevisionSeen, group_status};
+use crate::names;
+use crate::object::{self, Owner};
+
+/// The replica groups of one target: one Deployment a revision, owned by the target's object.
+///
+/// - A look is a look into the caches. Readiness is the pods' own; a replica is available when it is ready.
+/// - A write is a server-side apply of exactly the size, on the resourceVersion that it was decided on. A first
+///   write creates, and fails where the object is there already.
+/// - What a revision runs is kept in a ControllerRevision beside its Deployment, so that a Deployment that
+///   somebody deleted is made again.
+#[derive(Debug)]
+pub struct KubeWorkload {
+    owner: Owner,
+    writer: Writer,
+    caches: Arc<Caches>,
+    memory: Mutex<Memory>,
+}
+
+/// What only this process knows. Losing it makes the machine wait, never act wrongly.
+#[derive(Debug, Default)]
+struct Memory {
+    /// What the newest spec runs, by the hash of its revision.
+    newest: Option<(Arc<str>, Value)>,
+    /// How long one failed readiness verdict takes.
+    verdict: Duration,
+    attempts: Attempts,
+    confirmed: HashMap<Arc<str>, Confirmed>,
+}
+
+impl KubeWorkload {
+    /// The groups of this owner.
+    #[must_use]
+    pub fn new(owner: Owner, writer: Writer, caches: Arc<Caches>) -> Self {
+        Self { owner, writer, caches, memory: Mutex::default() }
+    }
+
+    /// Says what the newest revision runs: its whole pod template ([`object::pod_template`]), and how long one
+    /// failed readiness verdict takes (`interval x failureThreshold`).
+    pub fn register(&self, hash: impl Into<Arc<str>>, template: Value, verdict: Duration) {
+        let mut memory = self.memory();
+        memory.newest = Some((hash.into(), template));
+        memory.verdict = verdict;
+    }
+
+    /// The Deployments of this owner, by uid.
+    #[must_use]
+    pub fn deployments(&self) -> Vec<DeploymentSeen> {
+        let mut all = self.caches.deployments.group(&self.owner.namespace, &self.owner.name);
+        all.retain(|deployment| deployment.owner.as_deref() == Some(&*self.owner.uid));
+        all
+    }
+
+    /// The records of this owner's revisions, by uid.
+    #[must_use]
+    pub fn records(&self) -> Vec<RevisionSeen> {
+        let mut all = self.caches.revisions.group(&self.owner.namespace, &self.owner.name);
+        all.retain(|record| record.owner.as_deref() == Some(&*self.owner.uid));
+        all
+    }
+
+    /// Puts back templates that somebody else has changed, and says what was done.
+    ///
+    /// # Errors
+    /// The first write that failed.
+    pub async fn repair(&self) -> BackendResult<Vec<String>> {
+        let mut done = Vec::new();
+        for deployment in self.deployments() {
+            let Some(drift) = &deployment.drift else { continue };
+            let Some(template) = self.template(&deployment.revision) else { continue };
+            let patch = json!([
+                {"op": "test", "path": "/metadata/resourceVersion", "value": deployment.resource_version},
+                {"op": "replace", "path": "/spec/template", "value": template},
+            ]);
+            let written: Deployment = self.writer.json_patch(&deployment.name, &patch).await?;
+            self.take_in(&written);
+            done.push(format!(
+                "the template of Deployment {} was changed by {}; it runs {} again",
+                deployment.name, drift.by, deployment.revision.version
+            ));
+        }
+        Ok(done)
+    }
+
+    /// Deletes what belongs to revisions that are not remembered any more.
+    ///
+    /// # Errors
+    /// The first deletion that failed.
+    pub async fn forget_all_but(&self, remembered: &[Arc<str>]) -> BackendResult<()> {
+        let is_kept = |hash: &str| remembered.iter().any(|kept| **kept == *hash);
+        for deployment in self.deployments() {
+            if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {
+                self.writer.delete::<Deployment>(&deployment.name, &deployment.uid).await?;
+            }
+        }
+        let left = self.deployments();
+        for record in self.records() {
+            let in_use = left.iter().any(|deployment| *deployment.revision.hash == *record.hash);
+            if !is_kept(&record.hash) && !in_use {
+                self.writer.delete::<ControllerRevision>(&record.name, &record.uid).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes every group and record. Says whether something is still there.
+    ///
+    /// # Errors
+    /// The first deletion that failed.
+    pub async fn delete_all(&self) -> BackendResult<bool> {
+        let (deployments, records) = (self.deployments(), self.records());
+        for deployment in deployments.iter().filter(|deployment| !deployment.terminating) {
+            self.writer.delete::<Deployment>(&deployment.name, &deployment.uid).await?;
+        }
+        for record in &records {
+            self.writer.delete::<ControllerRevision>(&record.name, &record.uid).await?;
+        }
+        Ok(!deployments.is_empty() || !records.is_empty())
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a revision runs.
+    fn template(&self, revision: &Revision) -> Option<Value> {
+        let newest = self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
+        newest.map(|(_, template)| template).or_else(|| {
+            let record = self.records().into_iter().find(|record| *record.hash == *revision.hash)?;
+            Some(record.template)
+        })
+    }
+
+    async fn create(&self, wish: &ScaleWish) -> BackendResult<()> {
+        let name = names::child(&self.owner.name, &wish.revision.hash);
+        let Some(template) = self.template(&wish.revision) else {
+            let message = format!(
+                "what {} runs is not known any more: its ControllerRevision {name} is gone",
+                wish.revision
+            );
+            return Err(BackendError::new("kubernetes", "scale", ErrorKind::NotFound, message));
+        };
+        if !self.records().iter().any(|record| *record.hash == *wish.revision.hash) {
+            let record = object::record(&self.owner, &wish.revision, &template);
+            match self.writer.create::<ControllerRevision>(&name, &record).await {
+                Ok(written) => {
+                    let (meta, group, facts) = read_revision(&written);
+                    self.caches.revisions.put(&meta, group.as_deref(), facts);
+                }
+                Err(error) if error.kind == ErrorKind::Conflict => {
+                    self.is_ours::<ControllerRevision>(&name, error).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let deployment = object::deployment(&self.owner, wish, &template);
+        match self.writer.create::<Deployment>(&name, &deployment).await {
+            Ok(written) => {
+                self.take_in(&written);
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                // made in a life before, and the watch has not brought it yet: decide again
+                let conflict = error.clone();
+                self.is_ours::<Deployment>(&name, error).await?;
+                Err(conflict)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An object of this name is there: ours, or in the way?
+    async fn is_ours<K: super::api::Object>(&self, name: &str, conflict: BackendError) -> BackendResult<()> {
+        let Some(object) = self.writer.get::<K>(name).await? else { return Err(conflict) };
+        let owner = crate::look::controller_of(object.meta()).map(|owner| owner.uid.clone());
+        if owner.as_deref() == Some(&*self.owner.uid) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} {name} exists and does not belong to {} {}; delete or rename it",
+            K::kind(&()),
+            self.owner.kind,
+            self.owner.name
+        );
+        Err(BackendError::new("kubernetes", "scale", ErrorKind::Invalid, message))
+    }
+
+    fn take_in(&self, written: &Deployment) {
+        let (meta, group, facts) = read_deployment(written);
+        self.caches.deployments.put(&meta, group.as_deref(), facts);
+    }
+}
+
+#[async_trait]
+impl Workload for KubeWorkload {
+    fn capabilities(&self) -> WorkloadCapabilities {
+        WorkloadCapabilities::default()
+    }
+
+    async fn observe(&self) -> BackendResult<Vec<GroupStatus>> {
+        self.caches.check("observe")?;
+        let deployments = self.deployments();
+        let pods = self.caches.pods_of(&self.owner.namespace, &self.owner.name, deployments.iter());
+        let now = Instant::now();
+        let mut memory = self.memory();
+        memory.attempts.look(pods.iter(), now);
+        let groups: Vec<GroupStatus> = deployments
+            .iter()
+            .map(|deployment| {
+                let failed = |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, memory.verdict, now);
+                let before = memory.confirmed.get(&deployment.revision.hash).copied();
+                group_status(deployment, pods.iter(), failed, before)
+            })
+            .collect();
+        memory.confirmed =
+            groups.iter().map(|group| (Arc::clone(&group.revision.hash), Confirmed::of(group))).collect();
+        Ok(groups)
+    }
+
+    async fn scale(&self, wish: &ScaleWish) -> BackendResult<()> {
+        self.caches.check("scale")?;
+        let deployments = self.deployments();
+        let Some(seen) = deployments.iter().find(|seen| seen.revision.hash == wish.revision.hash) else {
+            return self.create(wish).await;
+        };
+        if seen.token > wish.token || (seen.token == wish.token && seen.replicas == wish.replicas) {
+            return Ok(());
+        }
+        let change = object::resize(&self.owner, wish, &seen.resource_version);
+        let written: Deployment = self.writer.apply(&seen.name, &change).await?;
+        self.take_in(&written);
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! One look at one object.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kube::runtime::controller::Action;
+use lifecycle_core::backend::{BackendError, ErrorKind};
+use lifecycle_core::driver::Tick;
+use lifecycle_core::time::Timestamp;
+use thiserror::Error;
+
+use super::target::Target;
+use super::{Context, Key, Problem, Reconciled, finalizer, news};
+use crate::crd::AgentDeployment;
+use crate::object::Owner;
+
+/// Pauses after failures in a row: they double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Endpoints follow pods within moments; without them for this long something is wrong.
+const ENDPOINTS_TAKE: Duration = Duration::from_secs(5);
+
+/// The machine is never woken faster than this.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+
+/// A look that did not end well; it is repeated.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub(crate) struct Unfinished(#[from] BackendError);
+
+/// Looks at an object once.
+pub(crate) async fn reconcile(object: Arc<AgentDeployment>, context: Arc<Context>) -> Result<Action, Unfinished> {
+    let Some(owner) = Owner::of(&*object) else { return Ok(Action::await_change()) };
+    let began = Instant::now();
+    let key: Key = (owner.namespace.as_str().into(), owner.name.as_str().into());
+    let entry = context.target(&key, || Target::new(&context, owner.clone(), &object));
+    let mut target = entry.lock().await;
+    if target.owner.uid != owner.uid {
+        // another object of the same name
+        *target = Target::new(&context, owner, &object);
+    }
+    let outcome = look(&context, &key, &object, &mut target).await;
+    let (how, action) = match outcome {
+        Ok(action) => (Reconciled::Done, action),
+        Err(error) => after_failure(&context, &object, &mut target, &error).await,
+    };
+    if how == Reconciled::Done {
+        target.failures = 0;
+    }
+    context.options.observer.reconciled(how, began.elapsed());
+    Ok(action)
+}
+
+/// What cannot happen: failures are dealt with where they are.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that the runner asks for")]
+pub(crate) fn failed(_: Arc<AgentDeployment>, error: &Unfinished, _: Arc<Context>) -> Action {
+    tracing::error!(%error, "a reconciliation failed");
+    Action::requeue(LAST_PAUSE)
+}
+
+async fn look(
+    context: &Context,
+    key: &Key,
+    object: &AgentDeployment,
+    target: &mut Target,
+) -> Result<Action, BackendError> {
+    if object.metadata.deletion_timestamp.is_some() {
+        return finalizer::clean_up(context, key, object, target).await;
+    }
+    if !context.caches.is_synced() {
+        return Ok(Action::requeue(FIRST_PAUSE));
+    }
+    finalizer::ensure(object, target).await?;
+    let tick = target.tick(context, key, object, now()).await?;
+    let mut problems = Vec::new();
+    for done in target.workload.repair().await? {
+        problems.push(Problem { reason: "Repaired", message: done });
+    }
+    if let Some(router) = &target.router
+        && let Some(done) = router.repair().await?
+    {
+        problems.push(Problem { reason: "Repaired", message: done });
+    }
+    for problem in &problems {
+        news::warn(&context.recorder, object, problem).await;
+    }
+    let Some(tick) = tick else {
+        let later = tell(context, object, target, None).await?;
+        return Ok(later.map_or_else(Action::await_change, Action::requeue));
+    };
+    for error in &tick.errors {
+        context.options.observer.call_failed(error.backend, error.kind);
+        tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
+    }
+    for event in &tick.events {
+        let kind = &event.kind;
+        tracing::info!(namespace = &*key.0, name = &*key.1, event = kind.name(), reason = kind.reason(), "{}", kind.message());
+    }
+    let later = tell(context, object, target, Some(&tick)).await?;
+    news::tell(&context.recorder, object, &tick.events).await;
+    context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
+    forget(target).await?;
+    Ok(wait_for(&tick, target, later))
+}
+
+/// Shows how things stand, and tells of a problem that is new. Answers with when to look again.
+async fn tell(
+    context: &Context,
+    object: &AgentDeployment,
+    target: &mut Target,
+    tick: Option<&Tick>,
+) -> Result<Option<Duration>, BackendError> {
+    let problem = problem(target, tick);
+    let later = super::shown::write(target, tick, problem.clone()).await?;
+    if target.told != problem {
+        if let Some(problem) = &problem {
+            news::warn(&context.recorder, object, problem).await;
+        }
+        target.told = problem;
+    }
+    let lost = target.lost.map(|since| ENDPOINTS_TAKE.saturating_sub(since.elapsed())).filter(|left| !left.is_zero());
+    Ok(later.into_iter().chain(lost).min())
+}
+
+/// What is for somebody to mend: the spec, what may be done, what is missing, replicas, traffic.
+fn problem(target: &mut Target, tick: Option<&Tick>) -> Option<Problem> {
+    let lost = target.router.as_ref().and_then(|router| router.trouble());
+    let since = lost.is_some().then(|| target.lost.unwrap_or_else(Instant::now));
+    target.lost = since;
+    let lost = lost.filter(|_| since.is_some_and(|since| since.elapsed() >= ENDPOINTS_TAKE));
+
+    let refused = target.refused().cloned();
+    let Some(tick) = tick else { return refused };
+    let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
+    refused
+        .or_else(|| Problem::worst(&tick.errors))
+        .or_else(|| state.and_then(|state| state.trouble.as_deref()).map(Problem::replicas))
+        .or_else(|| lost.map(Problem::traffic))
+}
+
+/// Revisions that are not remembered any more go, when no rollout is on its way.
+async fn forget(target: &Target) -> Result<(), BackendError> {
+    let Some(state) = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state) else {
+        return Ok(());
+    };
+    if state.is_active() || state.next.is_some() || state.stable.is_none() {
+        return Ok(());
+    }
+    let mut remembered: Vec<Arc<str>> =
+        state.revisions.iter().map(|known| Arc::clone(&known.revision.hash)).collect();
+    remembered.extend(state.acted_on.clone());
+    target.workload.forget_all_but(&remembered).await
+}
+
+fn wait_for(tick: &Tick, target: &Target, later: Option<Duration>) -> Action {
+    let wake = tick.wake_at.map(|at| {
+        let wait = at.as_millis().saturating_sub(now().as_millis());
+        Duration::from_millis(wait).max(SHORTEST_WAIT)
+    });
+    let retry = (!tick.errors.is_empty()).then(|| pause(target.failures + 3));
+    let soonest = wake.into_iter().chain(retry).chain(later).min();
+    soonest.map_or_else(Action::await_change, Action::requeue)
+}
+
+async fn after_failure(
+    context: &Context,
+    object: &AgentDeployment,
+    target: &mut Target,
+    error: &BackendError,
+) -> (Reconciled, Action) {
+    context.options.observer.call_failed(error.backend, error.kind);
+    target.failures += 1;
+    let wait = Action::requeue(pause(target.failures));
+    if error.kind == ErrorKind::Conflict {
+        return (Reconciled::Conflict, wait);
+    }
+    tracing::warn!(namespace = target.owner.namespace, name = target.owner.name, %error, "to be tried again");
+    let problem = Problem::worst(std::slice::from_ref(error));
+    if problem.is_some() && target.told != problem {
+        // the status itself may be what cannot be written: an Event is the second way to be heard
+        if let Err(error) = super::shown::write(target, None, problem.clone()).await {
+            tracing::debug!(%error, "the status could not be written");
+        }
+        if let Some(problem) = &problem {
+            news::warn(&context.recorder, object, problem).await;
+        }
+        target.told = problem;
+    }
+    (Reconciled::Failed, wait)
+}
+
+fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LAST_PAUSE)
+}
+
+/// The machine counts only bounded spans between two looks, so this clock may jump.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,150 @@
+//! Why an answer is none.
+
+use lifecycle_core::backend::{BackendError, ErrorKind};
+use thiserror::Error;
+
+/// What came back is no answer, or not one to this question.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// Prometheus refused the query or failed at it, and said why.
+    #[error("Prometheus says {error_type}: {text}")]
+    Refused {
+        /// Prometheus' name for it: `bad_data`, `timeout`, `execution`.
+        error_type: String,
+        /// Its message.
+        text: String,
+    },
+    /// An HTTP status that is no answer of Prometheus.
+    #[error("HTTP status {status}{}", after(.text))]
+    Status {
+        /// The status code.
+        status: u16,
+        /// The beginning of the body.
+        text: String,
+    },
+    /// A redirect, which is not followed.
+    #[error(
+        "HTTP status {status} sends to {location:?}, which is not followed: give the address of Prometheus itself"
+    )]
+    Redirect {
+        /// The status code.
+        status: u16,
+        /// Where it sends to.
+        location: String,
+    },
+    /// HTML in the place of JSON.
+    #[error("HTML came back in the place of JSON, from a proxy or a login page: {begins:?}")]
+    Html {
+        /// How it begins.
+        begins: String,
+    },
+    /// No JSON, or none that Prometheus' API knows.
+    #[error("no answer of Prometheus' API: {problem}: {begins:?}")]
+    NotTheApi {
+        /// What is wrong.
+        problem: String,
+        /// How it begins.
+        begins: String,
+    },
+    /// More bytes than are read.
+    #[error("the answer has more than {limit} bytes: let the query aggregate, with sum() for example")]
+    TooLarge {
+        /// How many are read.
+        limit: usize,
+    },
+    /// The answer has warnings: parts of the data may be missing.
+    #[error("the answer is incomplete: {0}")]
+    Incomplete(String),
+    /// Another type of result than was asked for.
+    #[error("the query gives {given} where {expected} is expected")]
+    WrongType {
+        /// What came.
+        given: &'static str,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// Several series in the place of one.
+    #[error(
+        "{count} series where one is expected, {example} among them: let the query aggregate, with sum() for example"
+    )]
+    ManySeries {
+        /// How many.
+        count: usize,
+        /// The labels of one of them.
+        example: String,
+    },
+    /// A number that no count can be.
+    #[error("{value} is no number of {what}")]
+    NotACount {
+        /// Of what.
+        what: &'static str,
+        /// The number.
+        value: String,
+    },
+    /// Buckets that make no histogram.
+    #[error("the buckets make no histogram: {0}")]
+    Buckets(String),
+    /// A native histogram.
+    #[error("native histograms cannot be read yet: expose the metric as a classic histogram with buckets")]
+    NativeHistogram,
+    /// A query that the manifest does not define.
+    #[error("no query {0:?} in spec.analysis.queries")]
+    UnknownQuery(String),
+    /// A value that cannot be written where the query has its placeholder.
+    #[error(
+        "spec.analysis.queries.{0}: a value with a backtick or a line break cannot stand between backticks: use double quotes"
+    )]
+    CannotFillIn(String),
+    /// Nothing that Prometheus is asked for.
+    #[error("{0} is not measured by Prometheus")]
+    NotMeasured(String),
+    /// Fewer answers than questions.
+    #[error("there was no answer to this question")]
+    Missing,
+}
+
+impl AnswerError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { error_type, .. } => match error_type.as_str() {
+                "bad_data" | "execution" => ErrorKind::Invalid,
+                "not_found" => ErrorKind::NotFound,
+                "unauthorized" | "forbidden" => ErrorKind::Unauthorized,
+                "not_acceptable" => ErrorKind::Unsupported,
+                _ => ErrorKind::Transient,
+            },
+            Self::Status { status, .. } => match status {
+                401 | 403 | 407 => ErrorKind::Unauthorized,
+                404 | 410 => ErrorKind::NotFound,
+                405 | 501 => ErrorKind::Unsupported,
+                408 | 425 | 429 | 500.. => ErrorKind::Transient,
+                _ => ErrorKind::Invalid,
+            },
+            Self::Incomplete(_) | Self::Missing => ErrorKind::Transient,
+            Self::NativeHistogram | Self::NotMeasured(_) => ErrorKind::Unsupported,
+            Self::UnknownQuery(_) => ErrorKind::NotFound,
+            Self::Redirect { .. }
+            | Self::Html { .. }
+            | Self::NotTheApi { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongType { .. }
+            | Self::ManySeries { .. }
+            | Self::NotACount { .. }
+            | Self::Buckets(_)
+            | Self::CannotFillIn(_) => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl From<AnswerError> for BackendError {
+    fn from(error: AnswerError) -> Self {
+        Self::new("prometheus", "measure", error.kind(), error.to_string())
+    }
+}
+
+fn after(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text:?}") }
+}

@@ -1,0 +1,189 @@
+//! Answers of Prometheus: what its HTTP API sent back, and what that says.
+//!
+//! Whatever comes back becomes an [`Answer`] or an [`AnswerError`] that says what it was; nothing is
+//! guessed. What a warning goes with is incomplete and no answer.
+
+pub(crate) mod counts;
+mod error;
+pub(crate) mod histogram;
+pub(crate) mod scalar;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+pub use error::AnswerError;
+
+/// How much of a body an error repeats.
+const SHOWN_CHARS: usize = 120;
+
+/// The result of an instant query.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Any number of series with one value each.
+    Vector(Vec<Series>),
+    /// A number.
+    Scalar(f64),
+    /// Text: no query is answered by it.
+    Text,
+    /// Series with many values each: no query is answered by it.
+    Matrix,
+}
+
+/// One series of a vector.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Series {
+    /// Its labels, with `__name__` where the query has kept it.
+    pub labels: BTreeMap<String, String>,
+    /// Its value; NaN and the infinities are values. `None` for a native histogram.
+    pub value: Option<f64>,
+}
+
+impl Series {
+    /// A series with these labels and this value.
+    #[must_use]
+    pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, value: f64) -> Self {
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self { labels: labels.into_iter().map(own).collect(), value: Some(value) }
+    }
+
+    fn label(&self, name: &str) -> &str {
+        // to PromQL an empty label is one that is not there
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    fn number(&self) -> Result<f64, AnswerError> {
+        self.value.ok_or(AnswerError::NativeHistogram)
+    }
+
+    /// The labels as PromQL writes them, for people.
+    fn shown(&self) -> String {
+        let labels: Vec<String> =
+            self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        shown(&format!("{{{}}}", labels.join(",")))
+    }
+}
+
+/// Reads what `/api/v1/query` has sent back: its status, where a redirect points to, and the body.
+///
+/// # Errors
+/// When it is no successful and complete answer.
+///
+/// # Example
+/// ```
+/// # use lifecycle_prom::answer::{self, Answer};
+/// let body = br#"{"status":"success","data":{"resultType":"scalar","result":[1.5,"NaN"]}}"#;
+/// assert!(matches!(answer::read(200, None, body), Ok(Answer::Scalar(value)) if value.is_nan()));
+/// assert!(answer::read(502, None, b"<html>Bad Gateway</html>").is_err());
+/// ```
+pub fn read(status: u16, location: Option<&str>, body: &[u8]) -> Result<Answer, AnswerError> {
+    let text = String::from_utf8_lossy(body);
+    if (300..400).contains(&status) {
+        let location = shown(location.unwrap_or_default());
+        return Err(AnswerError::Redirect { status, location });
+    }
+    match serde_json::from_slice::<Body>(body) {
+        // An error that Prometheus itself explains says more than its status.
+        Ok(Body { status: said, error, error_type, .. }) if said == "error" && error.is_some() => {
+            let error_type = shown(&error_type.unwrap_or_default());
+            Err(AnswerError::Refused { error_type, text: shown(&error.unwrap_or_default()) })
+        }
+        _ if status != 200 => Err(AnswerError::Status { status, text: shown(&text) }),
+        Ok(Body { status: said, data: Some(data), warnings, .. }) if said == "success" => {
+            match warnings.unwrap_or_default() {
+                warnings if warnings.is_empty() => data.read(),
+                warnings => Err(AnswerError::Incomplete(shown(&warnings.join("; ")))),
+            }
+        }
+        _ if text.trim_start().starts_with('<') => Err(AnswerError::Html { begins: shown(&text) }),
+        Ok(_) => Err(not_the_api("neither success with data nor an error", &text)),
+        Err(error) => Err(not_the_api(&error.to_string(), &text)),
+    }
+}
+
+fn not_the_api(problem: &str, text: &str) -> AnswerError {
+    AnswerError::NotTheApi { problem: shown(problem), begins: shown(text) }
+}
+
+/// The beginning of a text that came from outside, on one line.
+fn shown(text: &str) -> String {
+    let text = text.trim();
+    let line: String = text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() { format!("{line}...") } else { line }
+}
+
+/// What the API sends, <https://prometheus.io/docs/prometheus/latest/querying/api/>.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    status: String,
+    data: Option<Data>,
+    error_type: Option<String>,
+    error: Option<String>,
+    warnings: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Element>),
+    Scalar(Sample),
+    String(IgnoredAny),
+    Matrix(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Element {
+    metric: BTreeMap<String, String>,
+    value: Option<Sample>,
+    histogram: Option<IgnoredAny>,
+}
+
+/// A time and a value, which is text because JSON has no NaN.
+#[derive(Deserialize)]
+struct Sample(#[allow(dead_code, reason = "its place is taken")] f64, String);
+
+impl Sample {
+    fn number(&self) -> Result<f64, AnswerError> {
+        // Rust reads what Prometheus writes: NaN, +Inf, -Inf and decimal numbers.
+        self.1.parse().map_err(|_| not_the_api("a value is no number", &self.1))
+    }
+}
+
+impl Data {
+    fn read(self) -> Result<Answer, AnswerError> {
+        match self {
+            Self::Vector(elements) => elements
+                .into_iter()
+                .map(|Element { metric: labels, value, histogram }| match (value, histogram) {
+                    (Some(sample), _) => Ok(Series { labels, value: Some(sample.number()?) }),
+                    (None, Some(_)) => Ok(Series { labels, value: None }),
+                    (None, None) => Err(not_the_api("a series has no value", "")),
+                })
+                .collect::<Result<_, _>>()
+                .map(Answer::Vector),
+            Self::Scalar(sample) => sample.number().map(Answer::Scalar),
+            Self::String(_) => Ok(Answer::Text),
+            Self::Matrix(_) => Ok(Answer::Matrix),
+        }
+    }
+}
+
+impl Answer {
+    /// The series of a vector.
+    fn vector(&self) -> Result<&[Series], AnswerError> {
+        let given = match self {
+            Self::Vector(series) => return Ok(series),
+            Self::Scalar(_) => "a scalar",
+            Self::Text => "a string",
+            Self::Matrix => "a range of values",
+        };
+        Err(AnswerError::WrongType { given, expected: "an instant vector" })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The smallest parts of PromQL: selectors, strings, durations.
+
+use std::fmt::{self, Write as _};
+
+use lifecycle_core::time::Millis;
+
+/// Series of one metric: `name{a="b",c=~"d"}`.
+#[derive(Clone, Debug)]
+pub(super) struct Selector<'a> {
+    metric: &'a str,
+    matchers: Vec<(&'a str, &'static str, String)>,
+}
+
+impl<'a> Selector<'a> {
+    pub(super) const fn new(metric: &'a str) -> Self {
+        Self { metric, matchers: Vec::new() }
+    }
+
+    /// The same series of another metric.
+    pub(super) fn of(&self, metric: &'a str) -> Self {
+        Self { metric, matchers: self.matchers.clone() }
+    }
+
+    /// Whose label has this value.
+    pub(super) fn with(mut self, label: &'a str, value: &str) -> Self {
+        self.matchers.push((label, "=", quoted(value)));
+        self
+    }
+
+    /// Whose label matches this regular expression as a whole.
+    pub(super) fn like(mut self, label: &'a str, pattern: &str) -> Self {
+        self.matchers.push((label, "=~", quoted(pattern)));
+        self
+    }
+
+    /// Whose label has one of these values; an empty one is a label that is not there.
+    pub(super) fn one_of<'v>(self, label: &'a str, values: impl IntoIterator<Item = &'v str>) -> Self {
+        let values: Vec<&str> = values.into_iter().collect();
+        match values[..] {
+            [value] => self.with(label, value),
+            _ => {
+                let values: Vec<String> = values.into_iter().map(literal).collect();
+                self.like(label, &values.join("|"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Selector<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.metric)?;
+        let mut before = '{';
+        for (label, operator, value) in &self.matchers {
+            write!(f, "{before}{label}{operator}{value}")?;
+            before = ',';
+        }
+        if before == ',' { f.write_char('}') } else { Ok(()) }
+    }
+}
+
+/// A string literal in double quotes that means this text.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// This text inside a string literal in double or single quotes. Strings in PromQL have the escapes
+/// of Go.
+pub(super) fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            // \" is an error in single quotes and \' in double quotes: these are understood in both
+            '"' => out.push_str("\\x22"),
+            '\'' => out.push_str("\\x27"),
+            c if c.is_control() => {
+                // writing into a String cannot fail
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+/// The regular expression (RE2) that matches exactly this text.
+fn literal(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
+}
+
+/// A span of time as PromQL writes it. There is no span of 0: 1 ms is the shortest.
+pub(super) fn duration(span: Millis) -> String {
+    match span.get() {
+        0 => "1ms".to_owned(),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_is_written_with_its_matchers() {
+        let base = Selector::new("up");
+        assert_eq!(base.to_string(), "up");
+        let one = base.with("namespace", "default").one_of("revision", ["abc"]);
+        assert_eq!(one.to_string(), r#"up{namespace="default",revision="abc"}"#);
+        let two = one.of("x").one_of("arm", ["a.b", "c"]).one_of("rule", ["", "c"]);
+        assert_eq!(two.to_string(), r#"x{namespace="default",revision="abc",arm=~"a\\.b|c",rule=~"|c"}"#);
+    }
+
+    #[test]
+    fn no_value_ends_its_string() {
+        for (value, written) in [
+            (r#"a"} or up{b=""#, r#""a\x22} or up{b=\x22""#),
+            ("a\\", r#""a\\""#),
+            ("a\nb", r#""a\u000ab""#),
+            ("it's", r#""it\x27s""#),
+            ("grün", "\"grün\""),
+        ] {
+            assert_eq!(quoted(value), written);
+        }
+        let any = Selector::new("x").one_of("a", [".*", "b|c"]);
+        assert_eq!(any.to_string(), r#"x{a=~"\\.\\*|b\\|c"}"#);
+    }
+
+    #[test]
+    fn a_span_of_time_is_never_zero() {
+        for (ms, written) in [(300_000, "300s"), (1500, "1500ms"), (1, "1ms"), (0, "1ms")] {
+            assert_eq!(duration(Millis(ms)), written);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The real Prometheus, which scrapes servers of the tests.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
+mod counted;
+mod measured;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle_core::backend::{BackendResult, HealthQuery, HealthSource, Reading};
+use lifecycle_prom::{PrometheusConfig, PrometheusSource, Target};
+use support::prometheus::Prometheus;
+use tokio::time::{Instant, sleep};
+
+/// How long an answer may take to become the expected one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The health of this agent, by a Prometheus of the test.
+fn health(prometheus: &Prometheus, target: Target) -> Arc<dyn HealthSource> {
+    PrometheusSource::new(PrometheusConfig::new(&prometheus.url()).unwrap()).unwrap().for_target(target)
+}
+
+async fn one(health: &Arc<dyn HealthSource>, query: &HealthQuery) -> BackendResult<Reading> {
+    health.measure(std::slice::from_ref(query)).await.remove(0)
+}
+
+/// Asks until this is the answer.
+async fn becomes(health: &Arc<dyn HealthSource>, query: &HealthQuery, expected: &Reading) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = one(health, query).await;
+        match seen {
+            Ok(reading) if reading == *expected => return,
+            seen if Instant::now() > deadline => panic!("{query:?} is {seen:?}, not {expected:?}"),
+            _ => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The operator on a real API server: as a process of its own, under its own ServiceAccount with exactly the
+//! rules that `lifecycle rbac` prints, with pods that are real processes, a real Prometheus and real load.
+//! `just e2e` runs it.
+
+#![allow(clippy::panic, clippy::unwrap_used, missing_docs)]
+
+mod strategies;
+mod support;

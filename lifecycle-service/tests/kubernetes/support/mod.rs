@@ -1,0 +1,238 @@
+//! The stage of a test: a namespace with a node, an operator and a Service of its own, in a control plane that
+//! all tests share.
+
+mod agent;
+mod kubectl;
+mod operator;
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, PostParams};
+use kube::{Client, Resource};
+use lifecycle_k8s::crd::AgentDeployment;
+use lifecycle_testkit::kubernetes::control_plane::{ControlPlane, ControlPlaneOptions};
+use lifecycle_testkit::kubernetes::load::{Load, LoadOptions};
+use lifecycle_testkit::kubernetes::node::{Image, Node, NodeOptions};
+use lifecycle_testkit::kubernetes::prometheus::{Prometheus, PrometheusOptions};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+pub(crate) use agent::{Agent, Version};
+pub(crate) use operator::Operator;
+
+/// Longer than anything takes on a busy machine; nothing waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the deployment, its Service and its object are called.
+pub(crate) const NAME: &str = "edge-agent";
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Ends with the process of the tests.
+static SHARED: OnceCell<Shared> = OnceCell::const_new();
+
+struct Shared {
+    control_plane: ControlPlane,
+    prometheus: Prometheus,
+}
+
+/// Runs a test: all of them on one runtime, because they share clients.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(test);
+}
+
+async fn shared() -> &'static Shared {
+    SHARED
+        .get_or_init(async || {
+            let control_plane = ControlPlane::start(ControlPlaneOptions::new()).await.unwrap();
+            define(&control_plane).await;
+            let client = control_plane.client().await.unwrap();
+            let prometheus = Prometheus::start(client, PrometheusOptions::new()).await.unwrap();
+            Shared { control_plane, prometheus }
+        })
+        .await
+}
+
+/// Defines the resource, as `lifecycle crd | kubectl apply -f -` does.
+pub(crate) async fn define(control_plane: &ControlPlane) {
+    let crd = operator::lifecycle(&["crd"]);
+    kubectl::apply(&control_plane.kubeconfig("admin").unwrap(), None, &crd);
+    let client = control_plane.client().await.unwrap();
+    let crds: Api<CustomResourceDefinition> = Api::all(client);
+    until("the resource is established", async || {
+        let crd = crds.get("agentdeployments.enis.andaon.com").await.unwrap();
+        let conditions = crd.status.and_then(|status| status.conditions).unwrap_or_default();
+        match conditions.iter().any(|c| c.type_ == "Established" && c.status == "True") {
+            true => Ok(()),
+            false => Err(conditions),
+        }
+    })
+    .await;
+}
+
+/// A namespace with everything in it.
+pub(crate) struct Stage {
+    pub(crate) namespace: String,
+    pub(crate) client: Client,
+    pub(crate) control_plane: &'static ControlPlane,
+    pub(crate) node: Node,
+    prometheus: Option<String>,
+}
+
+impl Stage {
+    /// A stage of this name in the shared control plane.
+    pub(crate) async fn new(namespace: &str) -> Self {
+        let shared = shared().await;
+        Self::on(&shared.control_plane, Some(shared.prometheus.url()), namespace).await
+    }
+
+    /// A stage in a control plane of the test's own.
+    pub(crate) async fn on(
+        control_plane: &'static ControlPlane,
+        prometheus: Option<String>,
+        namespace: &str,
+    ) -> Self {
+        let client = control_plane.client().await.unwrap();
+        let image = Image::built("agent-app").unwrap().env("VERSION", "{tag}");
+        let options = NodeOptions::new(namespace).image("agent-app", image);
+        let node = Node::start(client.clone(), options).await.unwrap();
+        let stage =
+            Self { namespace: namespace.to_owned(), client, control_plane, node, prometheus };
+        let namespaces: Api<Namespace> = Api::all(stage.client.clone());
+        create(&namespaces, json!({"metadata": {"name": namespace}})).await;
+        let rules = operator::lifecycle(&["rbac", "--watch-namespace", namespace, "--namespace", namespace]);
+        kubectl::apply(&control_plane.kubeconfig("admin").unwrap(), Some(namespace), &rules);
+        stage
+    }
+
+    /// The API of one kind of object in the namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A Service in front of the pods, as a user makes one.
+    pub(crate) async fn service(&self) {
+        let spec = json!({"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": 8080}]});
+        create(&self.api::<Service>(), json!({"metadata": {"name": NAME}, "spec": spec})).await;
+    }
+
+    /// The operator, started as its own ServiceAccount.
+    pub(crate) async fn operator(&self) -> Operator {
+        self.operator_called("operator").await
+    }
+
+    /// One of several operators.
+    pub(crate) async fn operator_called(&self, identity: &str) -> Operator {
+        Operator::start(self, identity, self.prometheus.as_deref()).await
+    }
+
+    /// So many requests a second by the endpoints of the Service, a third of them POST.
+    pub(crate) async fn load(&self, rate: f64) -> Load {
+        let options = LoadOptions::new(rate).post_share(0.33);
+        Load::start(self.client.clone(), &self.namespace, NAME, options).await.unwrap()
+    }
+
+    /// kubectl as an administrator in the namespace: what it printed. Panics when it fails.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        kubectl::run(&self.control_plane.kubeconfig("admin").unwrap(), &self.namespace, args).unwrap()
+    }
+
+    /// The same, with what it says when it fails.
+    pub(crate) fn try_kubectl(&self, args: &[&str]) -> Result<String, String> {
+        kubectl::run(&self.control_plane.kubeconfig("admin").unwrap(), &self.namespace, args)
+    }
+
+    /// Applies a manifest.
+    pub(crate) fn apply(&self, manifest: &str) {
+        kubectl::apply(&self.control_plane.kubeconfig("admin").unwrap(), Some(&self.namespace), manifest);
+    }
+
+    /// The object as it is.
+    pub(crate) async fn agent(&self) -> AgentDeployment {
+        self.api::<AgentDeployment>().get(NAME).await.unwrap()
+    }
+
+    /// Waits until the object satisfies the condition, and answers with it.
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Agent) -> bool) -> Agent {
+        until(what, async || {
+            let agent = Agent::new(self.agent().await);
+            if condition(&agent) { Ok(agent) } else { Err(agent) }
+        })
+        .await
+    }
+
+    /// Waits until this version serves and nothing is on its way.
+    pub(crate) async fn until_healthy(&self, version: &str) -> Agent {
+        self.until(&format!("{version} is healthy"), |agent| agent.is_healthy(version)).await
+    }
+
+    /// Deploys a version and waits until it serves.
+    pub(crate) async fn deploy(&self, version: &Version) -> Agent {
+        self.apply(&version.manifest());
+        self.until_healthy(version.version).await
+    }
+
+    /// Kubernetes Events about the object: reason and note, the oldest first.
+    pub(crate) async fn events(&self) -> Vec<(String, String)> {
+        let api: Api<k8s_openapi::api::events::v1::Event> = self.api();
+        let mut events = api.list(&kube::api::ListParams::default()).await.unwrap().items;
+        events.retain(|event| event.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some("AgentDeployment")));
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    /// Waits for an Event with this reason whose note says this.
+    pub(crate) async fn until_told(&self, reason: &str, words: &str) {
+        until(&format!("Event {reason}: {words}"), async || {
+            let events = self.events().await;
+            match events.iter().any(|(r, note)| r == reason && note.contains(words)) {
+                true => Ok(()),
+                false => Err(events),
+            }
+        })
+        .await;
+    }
+}
+
+/// Creates an object.
+pub(crate) async fn create<K>(api: &Api<K>, object: serde_json::Value)
+where
+    K: Clone + serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
+{
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+}
+
+/// Looks until the answer is `Ok`; panics with the last `Err` when that takes too long.
+pub(crate) async fn until<T, E: std::fmt::Debug>(what: &str, look: impl AsyncFnMut() -> Result<T, E>) -> T {
+    until_within(PATIENCE, what, look).await
+}
+
+/// The same within this time.
+pub(crate) async fn until_within<T, E: std::fmt::Debug>(
+    within: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        match look().await {
+            Ok(answer) => return answer,
+            Err(seen) if Instant::now() >= deadline => panic!("not within {within:?}: {what}; seen: {seen:#?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// A port that nothing listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,77 @@
+//! The operator as a process of its own.
+
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1 as coordination;
+use lifecycle_testkit::kubernetes::Supervised;
+
+use super::{Stage, free_port, until, until_within};
+
+/// The ServiceAccount that it runs as.
+pub(super) const ACCOUNT: &str = "lifecycle-operator";
+
+/// What a command of the program prints.
+pub(super) fn lifecycle(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lifecycle")).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// An operator, killed when the test ends.
+pub(crate) struct Operator {
+    pub(crate) process: Supervised,
+    pub(crate) listen: String,
+    pub(crate) identity: String,
+}
+
+impl Operator {
+    pub(super) async fn start(stage: &Stage, identity: &str, prometheus: Option<&str>) -> Self {
+        let kubeconfig = stage.control_plane.service_account_kubeconfig(&stage.namespace, ACCOUNT).await.unwrap();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
+        command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info").args([
+            "operator", "--namespace", &stage.namespace, "--lease-namespace", &stage.namespace,
+            "--identity", identity, "--listen", &listen,
+            "--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "200ms",
+        ]);
+        if let Some(url) = prometheus {
+            command.args(["--prometheus", url]);
+        }
+        let log = std::env::temp_dir().join(format!("lifecycle-{}-{identity}-{listen}.log", stage.namespace));
+        let process = Supervised::start(identity, &command, &log).unwrap();
+        let mut operator = Self { process, listen, identity: identity.to_owned() };
+        operator.until_alive().await;
+        operator
+    }
+
+    async fn until_alive(&mut self) {
+        until_within(Duration::from_secs(20), "the operator answers", async || {
+            if self.process.exited().unwrap().is_some() {
+                panic!("the operator has ended: {}", self.process.log_tail());
+            }
+            tokio::net::TcpStream::connect(&self.listen).await.map_err(|error| (error, self.process.log_tail()))
+        })
+        .await;
+    }
+
+    /// Waits until it leads.
+    pub(crate) async fn until_leading(&self, stage: &Stage) {
+        until(&format!("{} leads", self.identity), async || {
+            let lease = stage.api::<coordination::Lease>().get_opt("lifecycle-operator").await.unwrap();
+            let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+            if holder.as_deref() == Some(&*self.identity) { Ok(()) } else { Err(holder) }
+        })
+        .await;
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// What it has logged last.
+    pub(crate) fn log(&self) -> String {
+        self.process.log_tail()
+    }
+}
