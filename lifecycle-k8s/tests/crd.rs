@@ -158,10 +158,11 @@ fn what_was_stored_under_another_definition_is_read_and_refused_by_name() {
 #[test]
 fn what_kubernetes_keeps_beside_the_spec_is_not_looked_at() {
     let mut object = manifest(&json!({"version": "1.5.0"}));
+    object["metadata"]["namespace"] = "edge".into();
     object["metadata"]["somethingNew"] = json!({"a": 1});
     object["status"] = json!({"phase": "healthy", "rollout": "{}", "somethingElse": true});
     let read: AgentDeployment = serde_json::from_value(object).unwrap();
-    assert_eq!(&*read.manifest().unwrap().namespace, "default");
+    assert_eq!(&*read.manifest().unwrap().namespace, "edge");
 }
 
 #[test]

@@ -139,6 +139,15 @@ impl Driver {
         let mut errors = Vec::new();
         let observation = self.observe(&plan, &held.record.state, now, &mut errors).await;
         let transition = machine::step(&plan, &held.record.state, now, &observation);
+        let begins = transition.state.epoch != held.record.state.epoch;
+        let (plan, transition) = if begins && !Arc::ptr_eq(&plan, &self.target.plan) {
+            // what supersedes a rollout in its middle is another rollout: it is on the newest plan
+            let newest = Arc::clone(&self.target.plan);
+            let transition = machine::step(&newest, &held.record.state, now, &observation);
+            (newest, transition)
+        } else {
+            (plan, transition)
+        };
 
         let status = if transition.save {
             let record = Record::new(transition.state.clone(), Some(Arc::clone(&plan)));

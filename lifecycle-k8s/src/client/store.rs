@@ -10,7 +10,7 @@ use lifecycle_core::backend::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::api::{Object, Part, Writer};
 
@@ -25,14 +25,18 @@ pub type Show<K> = dyn Fn(&K, &Record, News<'_>) -> Map<String, Value> + Send + 
 ///
 /// A save carries the resourceVersion of the object whose record it replaces. When somebody else changed
 /// the object but not the record (its spec was edited), the save is made again on the newer one; when the
-/// record is another one, it is a conflict.
+/// record is another one, it is a conflict. A save that was begun is finished even when its caller gives up, and
+/// the next call waits for it.
 pub struct StatusStore<K> {
     writer: Writer,
     name: String,
     uid: String,
     show: Option<Arc<Show<K>>>,
-    known: Mutex<Option<Known<K>>>,
+    known: Arc<Mutex<Option<Known<K>>>>,
 }
+
+/// What is known, while nobody else reads or writes it.
+type Held<K> = OwnedMutexGuard<Option<Known<K>>>;
 
 struct Known<K> {
     /// Was it handed over from a cache, and not read or written by this store?
@@ -63,14 +67,14 @@ impl<K: Object + Serialize> StatusStore<K> {
     /// The store in the object with this name and uid.
     #[must_use]
     pub fn new(writer: Writer, name: impl Into<String>, uid: impl Into<String>) -> Self {
-        Self { writer, name: name.into(), uid: uid.into(), show: None, known: Mutex::new(None) }
+        Self { writer, name: name.into(), uid: uid.into(), show: None, known: Arc::default() }
     }
 
     /// With the object as it was seen last, which saves the first call.
     #[must_use]
     pub fn known(self, object: K) -> Self {
         let known = read(object).ok().map(|known| Known { from_cache: true, ..known });
-        Self { known: Mutex::new(known), ..self }
+        Self { known: Arc::new(Mutex::new(known)), ..self }
     }
 
     /// With what people are shown, written together with the record.
@@ -110,7 +114,7 @@ impl<K: Object + Serialize> StatusStore<K> {
     /// # Errors
     /// When the write failed.
     pub async fn write_shown(&self, shown: &Map<String, Value>) -> BackendResult<bool> {
-        let mut known = self.known.lock().await;
+        let mut known = Arc::clone(&self.known).lock_owned().await;
         for attempt in 1.. {
             let current = match known.take() {
                 Some(current) => current,
@@ -121,7 +125,9 @@ impl<K: Object + Serialize> StatusStore<K> {
                 *known = Some(current);
                 return Ok(false);
             }
-            match self.write(&current, shown.clone()).await {
+            let answer;
+            (known, answer) = self.write(known, &current, shown.clone()).await?;
+            match answer {
                 Ok(object) => {
                     *known = Some(Known { object, from_cache: false, ..current });
                     return Ok(true);
@@ -139,7 +145,7 @@ impl<K: Object + Serialize> StatusStore<K> {
         expected: Option<StoreVersion>,
         news: Option<News<'_>>,
     ) -> BackendResult<StoreVersion> {
-        let mut known = self.known.lock().await;
+        let mut known = Arc::clone(&self.known).lock_owned().await;
         for attempt in 1.. {
             let current = match known.take() {
                 Some(current) => current,
@@ -162,7 +168,9 @@ impl<K: Object + Serialize> StatusStore<K> {
                 _ => Map::new(),
             };
             fields.insert("rollout".to_owned(), text.into());
-            match self.write(&current, fields).await {
+            let answer;
+            (known, answer) = self.write(known, &current, fields).await?;
+            match answer {
                 Ok(object) => {
                     *known = Some(Known { object, sequence, version: Some(version.clone()), from_cache: false });
                     return Ok(version);
@@ -176,10 +184,25 @@ impl<K: Object + Serialize> StatusStore<K> {
         Err(BackendError::new("kubernetes", "save", ErrorKind::Conflict, message))
     }
 
-    async fn write(&self, current: &Known<K>, fields: Map<String, Value>) -> BackendResult<K> {
+    /// Writes in a task of its own, which holds what is known until it has its answer: a request that is on its way
+    /// cannot be called back, and whoever reads before it arrives would decide on what is about to change.
+    async fn write(
+        &self,
+        known: Held<K>,
+        current: &Known<K>,
+        fields: Map<String, Value>,
+    ) -> BackendResult<(Held<K>, BackendResult<K>)> {
         let version = current.object.meta().resource_version.clone();
         let patch = json!({"metadata": {"resourceVersion": version, "uid": self.uid}, "status": fields});
-        self.writer.merge(&self.name, Part::Status, &patch).await
+        let (writer, name) = (self.writer.clone(), self.name.clone());
+        let written = tokio::spawn(async move {
+            let answer = writer.merge(&name, Part::Status, &patch).await;
+            (known, answer)
+        });
+        written.await.map_err(|error| {
+            let message = format!("the write to {} did not come to its end: {error}", self.name);
+            BackendError::new("kubernetes", "save", ErrorKind::Transient, message)
+        })
     }
 
     async fn fetch(&self) -> BackendResult<Known<K>> {

@@ -299,7 +299,5 @@ impl Known {
     }
 }
 
-#[cfg(all(test, feature = "e2e"))]
-mod real;
 #[cfg(test)]
 mod tests;

@@ -4,5 +4,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, missing_docs)]
 
+mod commands;
+mod crashes;
+mod quiet;
 mod strategies;
 mod support;

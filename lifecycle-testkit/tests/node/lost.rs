@@ -1,6 +1,6 @@
 //! Nodes that are lost and come back.
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use lifecycle_local::supervise::ProcessId;
 use lifecycle_testkit::kubernetes::node::Loss;
@@ -68,10 +68,9 @@ async fn pods_of_a_node_that_is_lost_for_long_are_made_anew_elsewhere() {
     let mut world = World::new("lost").await;
     let other = world.node_like("lost-2", "lost").await;
     world.selector = json!({"pool": "lost"});
-    // pods go to the other node only when this one cannot take them: it is lost before they are moved
     world.deploy(2, tolerant(json!(1))).await;
     let before = world.ready(2).await;
-    let on = |pod: &k8s_openapi::api::core::v1::Pod| pod.spec.as_ref().unwrap().node_name.clone().unwrap();
+    let on = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let lost = on(&before[0]);
     let node = if lost == "lost" { &world.node } else { &other };
     node.lose(Loss::PowerOff);

@@ -190,6 +190,7 @@ fn a_transition_has_the_time_at_which_the_answer_changed() {
     let one_is_gone = at_rest(2, 0);
     let seen = Seen { generation: Some(2), ..Seen::of(&one_is_gone) };
     let second = render(&first, seen, now(10));
+    assert!(second.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
     assert_eq!((since(&second, AVAILABLE), since(&second, DEGRADED)), (10, 0));
     let third = render(&second, Seen::of(&at_rest(1, 0)), now(20));
     assert_eq!(since(&third, AVAILABLE), 10, "another message is no other answer");

@@ -39,6 +39,7 @@ static SHARED: OnceCell<Shared> = OnceCell::const_new();
 
 struct Shared {
     control_plane: ControlPlane,
+    node: Node,
     prometheus: Prometheus,
 }
 
@@ -53,10 +54,17 @@ async fn shared() -> &'static Shared {
             let control_plane = ControlPlane::start(ControlPlaneOptions::new()).await.unwrap();
             define(&control_plane).await;
             let client = control_plane.client().await.unwrap();
-            let prometheus = Prometheus::start(client, PrometheusOptions::new()).await.unwrap();
-            Shared { control_plane, prometheus }
+            let prometheus = Prometheus::start(client.clone(), PrometheusOptions::new()).await.unwrap();
+            let node = node(client).await;
+            Shared { control_plane, node, prometheus }
         })
         .await
+}
+
+/// A node that can run the application in every version.
+pub(crate) async fn node(client: Client) -> Node {
+    let image = Image::built("agent-app").unwrap().env("VERSION", "{tag}");
+    Node::start(client, NodeOptions::new("node").image("agent-app", image)).await.unwrap()
 }
 
 /// Defines the resource, as `lifecycle crd | kubectl apply -f -` does.
@@ -81,7 +89,7 @@ pub(crate) struct Stage {
     pub(crate) namespace: String,
     pub(crate) client: Client,
     pub(crate) control_plane: &'static ControlPlane,
-    pub(crate) node: Node,
+    pub(crate) node: &'static Node,
     prometheus: Option<String>,
 }
 
@@ -89,19 +97,17 @@ impl Stage {
     /// A stage of this name in the shared control plane.
     pub(crate) async fn new(namespace: &str) -> Self {
         let shared = shared().await;
-        Self::on(&shared.control_plane, Some(shared.prometheus.url()), namespace).await
+        Self::on(&shared.control_plane, &shared.node, Some(shared.prometheus.url()), namespace).await
     }
 
     /// A stage in a control plane of the test's own.
     pub(crate) async fn on(
         control_plane: &'static ControlPlane,
+        node: &'static Node,
         prometheus: Option<String>,
         namespace: &str,
     ) -> Self {
         let client = control_plane.client().await.unwrap();
-        let image = Image::built("agent-app").unwrap().env("VERSION", "{tag}");
-        let options = NodeOptions::new(namespace).image("agent-app", image);
-        let node = Node::start(client.clone(), options).await.unwrap();
         let stage =
             Self { namespace: namespace.to_owned(), client, control_plane, node, prometheus };
         let namespaces: Api<Namespace> = Api::all(stage.client.clone());

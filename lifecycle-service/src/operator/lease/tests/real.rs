@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::*;
+use super::super::*;
 
 const NAMESPACE: &str = "operators";
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,4 @@
+//! Placeholder.
+#![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
+#[test]
+fn nothing() {}

@@ -1,0 +1,45 @@
+//! What is asked of the API server, and when nothing is.
+
+use std::time::Duration;
+
+use lifecycle_testkit::kubernetes::control_plane::{ApiRequest, counts};
+
+use crate::support::{Stage, Version, run};
+
+/// A minute: the claim is that nothing happens in it.
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn asked(stage: &Stage, moment: &lifecycle_testkit::kubernetes::control_plane::Moment) -> Vec<ApiRequest> {
+    let user = format!("system:serviceaccount:{}:lifecycle-operator", stage.namespace);
+    let mut requests = stage.control_plane.requests_since(moment).unwrap();
+    requests.retain(|request| request.user == user && !request.is_lease());
+    requests
+}
+
+#[test]
+fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
+    run(async {
+        let stage = Stage::new("quiet").await;
+        stage.service().await;
+        let _operator = stage.operator().await;
+        stage.deploy(&Version::new("canary", "1.4.0").unchecked().replicas(2)).await;
+        let moment = stage.control_plane.moment().unwrap();
+        stage.apply(&Version::new("canary", "1.5.0").unchecked().replicas(2).manifest());
+        stage.until_healthy("1.5.0").await;
+        stage.until("the old revision is gone", |agent| agent.status.current_replicas == 2).await;
+        // what is written late is written within 2 s
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let requests = asked(&stage, &moment).await;
+        println!("a canary of three steps and two replicas: {} requests", requests.len());
+        for ((_, verb, resource), n) in counts(&requests) {
+            println!("  {n} {verb} {resource}");
+        }
+
+        let settled = stage.control_plane.moment().unwrap();
+        tokio::time::sleep(MINUTE).await;
+        let mut requests = asked(&stage, &settled).await;
+        assert!(!requests.iter().any(ApiRequest::is_list), "{requests:?}");
+        requests.retain(|request| !request.is_watch());
+        assert_eq!(requests, []);
+    });
+}
