@@ -59,6 +59,33 @@ examples:
     cargo run -q -p lifecycle-examples --example property_test
     cargo run -q -p lifecycle-examples --example replay
 
+# The tests with real servers: a Kubernetes control plane, pods as processes, Prometheus, kubectl; some minutes
+e2e: control-plane e2e-programs
+    cargo build -p lifecycle-examples --bin agent-app --example controller
+    cargo test -p lifecycle-testkit -p lifecycle-prom -p lifecycle-k8s -p lifecycle-service \
+        --features lifecycle-testkit/e2e,lifecycle-prom/e2e,lifecycle-k8s/e2e,lifecycle-service/e2e \
+        --test control_plane --test node --test traffic --test real --test validation --test conformance \
+        --test differential --test kubernetes -- --test-threads=3
+
+# What an operator costs with so many AgentDeployments: CPU, memory, API calls
+bench-operator n="100": control-plane e2e-programs
+    N={{n}} cargo bench -p lifecycle-service --features e2e --bench operator
+
+# Programs of other people that the tests need, installed where that is possible
+e2e-programs:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    missing=()
+    command -v prometheus > /dev/null || missing+=(prometheus)
+    command -v kubectl > /dev/null || missing+=(kubernetes-client)
+    [ ${#missing[@]} = 0 ] && exit 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+        echo "missing: install with apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+
 # etcd, API server and controller manager in one binary, for tests with a real control plane: minutes at first, then cached
 control-plane:
     #!/usr/bin/env bash

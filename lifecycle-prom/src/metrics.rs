@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// How metrics and labels are called. Every default is what the seed's queries and most HTTP
-/// libraries write.
+/// How metrics and labels are called. The defaults are the names that most HTTP libraries write, and
+/// the labels that pods have.
 ///
 /// # Example
 /// ```

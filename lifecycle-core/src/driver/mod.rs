@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 pub use refuse::Refused;
 
-use crate::backend::{BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion};
+use crate::backend::{
+    BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion,
+};
 use crate::machine::{
     self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
 };

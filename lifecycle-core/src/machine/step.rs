@@ -1,6 +1,6 @@
 //! One step: absorb, follow, obey, decide, move.
 
-use super::io::{Action, Arm, Observation, Transition};
+use super::io::{Arm, Observation, Transition};
 use super::state::{Group, Phase, Progress, RouteState, State};
 use super::turn::Turn;
 use super::{absorb, follow, gate, hooks, obey, phase};
@@ -58,10 +58,8 @@ pub fn queries(plan: &Plan, state: &State, now: Timestamp) -> Vec<(Arm, HealthQu
 }
 
 fn finish(turn: Turn<'_>, before: &State) -> Transition {
-    let save = !turn.events.is_empty()
-        || turn.actions.iter().any(|action| matches!(action, Action::Scale(_) | Action::Route(_)))
-        || turn.save_clocks()
-        || !same_but_clocks(before, &turn.state);
+    // (a wish that is repeated was saved when it was made)
+    let save = !turn.events.is_empty() || turn.save_clocks() || !same_but_clocks(before, &turn.state);
     let wake_at = turn.wake_at();
     let Turn { mut state, actions, events, .. } = turn;
     if save {

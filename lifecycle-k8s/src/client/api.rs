@@ -37,7 +37,12 @@ pub trait Object:
 }
 
 impl<K> Object for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static
 {
 }
 
@@ -75,7 +80,8 @@ impl Writer {
     /// [`ErrorKind::Conflict`] when it is there already.
     pub async fn create<K: Object>(&self, name: &str, object: &Value) -> BackendResult<K> {
         let what = format!("{} {name}", K::kind(&()));
-        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params =
+            PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let path = K::url_path(&(), Some(&self.namespace));
         let request = Request::new(path).create(&params, object.to_string().into_bytes());
         let request = request.map_err(kube::Error::BuildRequest).and_then(strict);
@@ -100,9 +106,11 @@ impl Writer {
     /// [`ErrorKind::Conflict`] when a test does not hold.
     pub async fn json_patch<K: Object>(&self, name: &str, patch: &Value) -> BackendResult<K> {
         let what = format!("{} {name}", K::kind(&()));
-        let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-            .map_err(|error| BackendError::new("kubernetes", "patch", ErrorKind::Invalid, error.to_string()))?;
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).map_err(|error| {
+            BackendError::new("kubernetes", "patch", ErrorKind::Invalid, error.to_string())
+        })?;
+        let params =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.within("patch", &what, self.api::<K>().patch(name, &params, &Patch::<()>::Json(patch))).await
     }
 
@@ -113,11 +121,14 @@ impl Writer {
     /// [`ErrorKind::Conflict`] when the object is another one by now.
     pub async fn merge<K: Object>(&self, name: &str, part: Part, patch: &Value) -> BackendResult<K> {
         let what = format!("{} {name}", K::kind(&()));
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let (api, patch) = (self.api::<K>(), Patch::Merge(patch));
         match part {
             Part::Whole => self.within("patch", &what, api.patch(name, &params, &patch)).await,
-            Part::Status => self.within("patch status of", &what, api.patch_status(name, &params, &patch)).await,
+            Part::Status => {
+                self.within("patch status of", &what, api.patch_status(name, &params, &patch)).await
+            }
         }
     }
 

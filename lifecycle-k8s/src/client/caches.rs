@@ -19,6 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::error::{backend_error, describe};
 use super::index::{Index, IndexTrouble};
+use super::pauses::Pauses;
 use crate::look::{
     DeploymentSeen, EndpointsSeen, PodSeen, RevisionSeen, ServiceSeen, controller_of, labels_of, service_of,
 };
@@ -68,9 +69,10 @@ pub struct Caches {
     pub endpoints: Index<EndpointsSeen>,
 }
 
-/// What changed: where somebody should look again.
+/// What changed: where somebody should look again. A watch brings more than one of the same: look once for many.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Changed {
+#[allow(clippy::exhaustive_enums, reason = "whoever looks has to know every one of them")]
+pub enum Changed {
     /// Something of the target with this namespace and name.
     Target(Arc<str>, Arc<str>),
     /// The Service with this namespace and name, or its endpoints.
@@ -96,9 +98,23 @@ impl CachesTask {
 
 impl Caches {
     /// Empty caches, and the task that fills them.
-    #[must_use]
     pub fn watch(client: &Client, scope: &Scope) -> (Arc<Self>, CachesTask) {
         Self::watch_and_tell(client, scope, None)
+    }
+
+    /// The same with all that changes, for a controller that looks again when something did. Whoever drops the
+    /// stream is told nothing more.
+    pub fn watch_with_changes(
+        client: &Client,
+        scope: &Scope,
+    ) -> (Arc<Self>, CachesTask, impl futures::Stream<Item = Changed> + Send + use<>) {
+        let (tell, changed) = tokio::sync::mpsc::unbounded_channel();
+        let (caches, task) = Self::watch_and_tell(client, scope, Some(tell));
+        let changes = futures::stream::unfold(changed, |mut changed| async {
+            let change = changed.recv().await?;
+            Some((change, changed))
+        });
+        (caches, task, changes)
     }
 
     pub(crate) fn watch_and_tell(
@@ -117,10 +133,38 @@ impl Caches {
         let ours = || watcher::Config::default().labels(names::AGENT);
         let (target, service): (Tell, Tell) = (Changed::Target, Changed::Service);
         let feeds: Vec<BoxFuture<'static, ()>> = vec![
-            feed(&caches, |c| &c.deployments, scope.api(client), ours(), read_deployment, tell.clone().map(|t| (t, target))),
-            feed(&caches, |c| &c.revisions, scope.api(client), ours(), read_revision, tell.clone().map(|t| (t, target))),
-            feed(&caches, |c| &c.pods, scope.api(client), ours(), read_pod, tell.clone().map(|t| (t, target))),
-            feed(&caches, |c| &c.services, scope.api(client), watcher::Config::default(), read_service, tell.clone().map(|t| (t, service))),
+            feed(
+                &caches,
+                |c| &c.deployments,
+                scope.api(client),
+                ours(),
+                read_deployment,
+                tell.clone().map(|t| (t, target)),
+            ),
+            feed(
+                &caches,
+                |c| &c.revisions,
+                scope.api(client),
+                ours(),
+                read_revision,
+                tell.clone().map(|t| (t, target)),
+            ),
+            feed(
+                &caches,
+                |c| &c.pods,
+                scope.api(client),
+                ours(),
+                read_pod,
+                tell.clone().map(|t| (t, target)),
+            ),
+            feed(
+                &caches,
+                |c| &c.services,
+                scope.api(client),
+                watcher::Config::default(),
+                read_service,
+                tell.clone().map(|t| (t, service)),
+            ),
             feed(
                 &caches,
                 |c| &c.endpoints,
@@ -247,12 +291,18 @@ fn replica_sets(
     config: watcher::Config,
     tell: Option<(UnboundedSender<Changed>, Tell)>,
 ) -> BoxFuture<'static, ()> {
-    let stream = watcher(api, config).default_backoff();
-    consume(Arc::clone(caches), |c| &c.replica_sets, stream, |set| {
-        let owner = controller_of(&set.metadata).map(|owner| owner.uid.clone());
-        let facts = set.metadata.uid.clone().zip(owner);
-        (key(&set.metadata), target(&set.metadata), facts)
-    }, tell)
+    let stream = watcher(api, config).backoff(Pauses::new());
+    consume(
+        Arc::clone(caches),
+        |c| &c.replica_sets,
+        stream,
+        |set| {
+            let owner = controller_of(&set.metadata).map(|owner| owner.uid.clone());
+            let facts = set.metadata.uid.clone().zip(owner);
+            (key(&set.metadata), target(&set.metadata), facts)
+        },
+        tell,
+    )
 }
 
 fn feed<K, V>(
@@ -267,7 +317,7 @@ where
     K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
     V: Clone + PartialEq + fmt::Debug + Send + 'static,
 {
-    consume(Arc::clone(caches), index, watcher(api, config).default_backoff(), read, tell)
+    consume(Arc::clone(caches), index, watcher(api, config).backoff(Pauses::new()), read, tell)
 }
 
 fn consume<K: Send + 'static, V: Clone + PartialEq + fmt::Debug + Send + 'static>(
@@ -286,7 +336,9 @@ fn consume<K: Send + 'static, V: Clone + PartialEq + fmt::Debug + Send + 'static
                     let changed = index.feed(event, read);
                     if let Some((tell, kind)) = &tell {
                         // nobody listens any more: the program is about to end
-                        changed.into_iter().for_each(|(namespace, name)| drop(tell.send(kind(namespace, name))));
+                        changed
+                            .into_iter()
+                            .for_each(|(namespace, name)| drop(tell.send(kind(namespace, name))));
                     }
                 }
                 Err(error) => {

@@ -10,9 +10,11 @@ use kube::runtime::watcher;
 use lifecycle_core::backend::ErrorKind;
 use tokio::sync::watch;
 
+use super::pauses::Pauses;
+
 /// A watch that failed is believed to be well again after this long without another failure: longer than
-/// its longest pause between two tries.
-const TROUBLE_LASTS: Duration = Duration::from_secs(45);
+/// its longest pause between two tries. (One that is well says nothing until something changes.)
+const TROUBLE_LASTS: Duration = Pauses::LAST.saturating_add(Duration::from_secs(5));
 
 /// Namespace and what objects are found by there: the name of a target, or of a Service.
 pub(super) type Group = (Arc<str>, Arc<str>);
@@ -70,7 +72,11 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
     pub fn group(&self, namespace: &str, group: &str) -> Vec<V> {
         let key = (Arc::from(namespace), Arc::from(group));
         let inner = self.lock();
-        inner.groups.get(&key).map(|group| group.values().map(|entry| entry.facts.clone()).collect()).unwrap_or_default()
+        inner
+            .groups
+            .get(&key)
+            .map(|group| group.values().map(|entry| entry.facts.clone()).collect())
+            .unwrap_or_default()
     }
 
     /// Waits until the first list has been read.
@@ -231,7 +237,11 @@ mod tests {
     fn a_change_is_told_once_and_an_older_one_is_ignored() {
         let index = Index::new("things");
         assert_eq!(feed(&index, watcher::Event::Apply(object("a", 2, "g", 1))), 1);
-        assert_eq!(feed(&index, watcher::Event::Apply(object("a", 3, "g", 1))), 0, "nothing that counts is new");
+        assert_eq!(
+            feed(&index, watcher::Event::Apply(object("a", 3, "g", 1))),
+            0,
+            "nothing that counts is new"
+        );
         assert_eq!(feed(&index, watcher::Event::Apply(object("a", 1, "g", 9))), 0, "it is late");
         assert_eq!(index.group("ns", "g"), [1]);
     }

@@ -4,15 +4,16 @@ mod api;
 mod caches;
 mod error;
 mod index;
+mod pauses;
 mod router;
 mod store;
 mod workload;
 
 pub use api::{Object, Part, Writer};
-pub(crate) use caches::Changed;
-pub use caches::{Caches, CachesTask, Scope};
+pub use caches::{Caches, CachesTask, Changed, Scope};
 pub use error::{backend_error, describe};
 pub use index::{Index, IndexTrouble};
+pub(crate) use pauses::Pauses;
 pub use router::KubeRouter;
 pub use store::{Show, StatusStore};
 pub use workload::KubeWorkload;

@@ -8,10 +8,12 @@ use lifecycle_core::backend::{
     BackendError, BackendResult, ErrorKind, RouteStatus, RouteWish, RouterCapabilities, Splitting, Token,
     TrafficRouter,
 };
+use serde_json::Value;
 
 use super::api::Writer;
 use super::caches::{Caches, read_service};
 use crate::look::{RecordedRoute, ServiceSeen};
+use crate::names;
 use crate::object::{self, Owner};
 
 /// All or nothing: the Service's selector is pinned to one revision, or to none for an equal share of every ready
@@ -56,7 +58,8 @@ impl KubeRouter {
         let record = service.record.as_ref()?;
         let wanted = self.wanted(&record.now);
         let reached = self.endpoints();
-        let lost = !wanted.is_empty() && !wanted.iter().any(|pod| reached.iter().any(|(name, _)| name == pod));
+        let lost =
+            !wanted.is_empty() && !wanted.iter().any(|pod| reached.iter().any(|(name, _)| name == pod));
         lost.then(|| {
             format!(
                 "Service {} has none of the {} ready pods among its endpoints: does its selector fit their labels?",
@@ -66,18 +69,47 @@ impl KubeRouter {
         })
     }
 
-    /// Puts back a selector that somebody else has changed, and says so.
+    /// Why pods of this template would get no request by the Service. `None` also when there is none yet, or one
+    /// that selects nothing by itself.
+    #[must_use]
+    pub fn misses(&self, template: &Value) -> Option<String> {
+        let service = self.seen()?;
+        let labels = template.get("metadata").and_then(|metadata| metadata.get("labels"));
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
+        let mut own = service.selector.iter().filter(|(key, _)| *key != names::REVISION);
+        let (key, value) = own.find(|(key, value)| label(key) != Some(value.as_str()))?;
+        let has = label(key).map_or_else(|| format!("has no {key}"), |other| format!("has {key}={other}"));
+        Some(format!(
+            "Service {} selects pods with {key}={value}, and spec.template.metadata.labels {has}: the new pods would \
+             get no request; change one of them",
+            self.service
+        ))
+    }
+
+    /// Puts back a selector that somebody else has changed, or a whole route that somebody else took away (with the
+    /// Service that it was written to), and says so.
     ///
     /// # Errors
     /// When the write failed.
     pub async fn repair(&self) -> BackendResult<Option<String>> {
         let Some(service) = self.seen() else { return Ok(None) };
-        let Some(record) = service.record.clone() else { return Ok(None) };
+        let Some(record) = service.record.clone() else {
+            let Some(route) = self.in_effect().clone() else { return Ok(None) };
+            self.write(&service, route, None).await?;
+            let done = format!(
+                "the route of Service {} was taken away by somebody else; it is as it was again",
+                self.service
+            );
+            return Ok(Some(done));
+        };
         if is_pinned_for(&service, &record.now) {
             return Ok(None);
         }
         self.write(&service, record.now, record.before).await?;
-        Ok(Some(format!("the selector of Service {} was changed by somebody else; it is as it was again", self.service)))
+        Ok(Some(format!(
+            "the selector of Service {} was changed by somebody else; it is as it was again",
+            self.service
+        )))
     }
 
     /// Gives the Service back as it was found.
@@ -85,7 +117,8 @@ impl KubeRouter {
     /// # Errors
     /// When the write failed.
     pub async fn release(&self) -> BackendResult<()> {
-        let Some(service) = self.seen().filter(|service| service.is_marked) else { return Ok(()) };
+        let is_ours = |service: &ServiceSeen| service.is_marked || service.pinned().is_some();
+        let Some(service) = self.seen().filter(is_ours) else { return Ok(()) };
         let written: Service = self.writer.json_patch(&self.service, &object::release(&service)).await?;
         self.take_in(&written);
         Ok(())
@@ -127,7 +160,8 @@ impl KubeRouter {
         let (wanted, endpoints) = (self.wanted(route), self.endpoints());
         let gets = |pod: &String| endpoints.iter().any(|(name, ready)| *ready && name == pod);
         let all_there = wanted.iter().all(gets);
-        let no_other = route.balanced || endpoints.iter().all(|(name, ready)| !ready || wanted.contains(name));
+        let no_other =
+            route.balanced || endpoints.iter().all(|(name, ready)| !ready || wanted.contains(name));
         is_pinned_for(service, route) && all_there && no_other
     }
 
@@ -172,7 +206,8 @@ impl TrafficRouter for KubeRouter {
         let mut in_effect = self.in_effect();
         if in_effect.as_ref() == Some(&record.now) {
             if !is_pinned_for(&service, &record.now) {
-                let message = format!("the selector of Service {} was changed by somebody else", self.service);
+                let message =
+                    format!("the selector of Service {} was changed by somebody else", self.service);
                 return Err(BackendError::new("kubernetes", "observe", ErrorKind::Conflict, message));
             }
         } else if self.is_reached(&service, &record.now) {
@@ -182,14 +217,16 @@ impl TrafficRouter for KubeRouter {
     }
 
     async fn set(&self, wish: &RouteWish) -> BackendResult<()> {
-        let unsupported = |message: String| {
-            Err(BackendError::new("kubernetes", "set", ErrorKind::Unsupported, message))
-        };
+        let unsupported =
+            |message: String| Err(BackendError::new("kubernetes", "set", ErrorKind::Unsupported, message));
         let Some(now) = RecordedRoute::of(wish) else {
             return unsupported("a Service cannot route like this".to_owned());
         };
         if !matches!(now.weight, 0 | 100) {
-            let message = format!("the selector of a Service is all or nothing: a weight of {}% needs a mesh", now.weight);
+            let message = format!(
+                "the selector of a Service is all or nothing: a weight of {}% needs a mesh",
+                now.weight
+            );
             return unsupported(message);
         }
         let service = self.find("set")?;
@@ -202,7 +239,8 @@ impl TrafficRouter for KubeRouter {
         if is_done || recorded.is_some_and(|recorded| recorded > wish.token) {
             return Ok(());
         }
-        let before = self.in_effect().clone().or(service.record.as_ref().and_then(|record| record.before.clone()));
+        let before =
+            self.in_effect().clone().or(service.record.as_ref().and_then(|record| record.before.clone()));
         self.write(&service, now, before).await
     }
 }

@@ -59,7 +59,10 @@ const FORMAT: u32 = 1;
 
 impl<K> Debug for StatusStore<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatusStore").field("name", &self.name).field("uid", &self.uid).finish_non_exhaustive()
+        f.debug_struct("StatusStore")
+            .field("name", &self.name)
+            .field("uid", &self.uid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,7 +175,8 @@ impl<K: Object + Serialize> StatusStore<K> {
             (known, answer) = self.write(known, &current, fields).await?;
             match answer {
                 Ok(object) => {
-                    *known = Some(Known { object, sequence, version: Some(version.clone()), from_cache: false });
+                    *known =
+                        Some(Known { object, sequence, version: Some(version.clone()), from_cache: false });
                     return Ok(version);
                 }
                 // only the next read tells whether it was the record that changed
@@ -235,12 +239,16 @@ fn text_of<K: Serialize>(object: &K) -> Option<String> {
 
 fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
     let damaged = |problem: String| {
-        let message = format!("status.rollout of {name} is no record of a rollout: {problem}; remove it to start anew");
+        let message =
+            format!("status.rollout of {name} is no record of a rollout: {problem}; remove it to start anew");
         BackendError::new("kubernetes", "load", ErrorKind::Invalid, message)
     };
     let envelope: Envelope = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     if envelope.format != FORMAT {
-        return Err(damaged(format!("it has format {}, and {FORMAT} is the one known here", envelope.format)));
+        return Err(damaged(format!(
+            "it has format {}, and {FORMAT} is the one known here",
+            envelope.format
+        )));
     }
     Ok(envelope)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use lifecycle_core::backend::{
-    BackendError, BackendResult, ErrorKind, GroupStatus, ScaleWish, Workload, WorkloadCapabilities,
+    BackendError, BackendResult, ErrorKind, GroupStatus, ScaleWish, Token, Workload, WorkloadCapabilities,
 };
 use lifecycle_core::version::Revision;
 use serde_json::{Value, json};
@@ -42,6 +42,8 @@ struct Memory {
     verdict: Duration,
     attempts: Attempts,
     confirmed: HashMap<Arc<str>, Confirmed>,
+    /// Groups that are empty because they cannot be made, by the hash of their revision.
+    unmade: HashMap<Arc<str>, (Revision, Token)>,
 }
 
 impl KubeWorkload {
@@ -75,13 +77,15 @@ impl KubeWorkload {
         all
     }
 
-    /// Puts back templates that somebody else has changed, and says what was done.
+    /// Puts back templates that somebody else has changed and records that somebody else has deleted, and says what
+    /// was done.
     ///
     /// # Errors
-    /// The first write that failed.
+    /// The first call that failed.
     pub async fn repair(&self) -> BackendResult<Vec<String>> {
         let mut done = Vec::new();
         for deployment in self.deployments() {
+            done.extend(self.record_again(&deployment).await?);
             let Some(drift) = &deployment.drift else { continue };
             let Some(template) = self.template(&deployment.revision) else { continue };
             let patch = json!([
@@ -98,12 +102,53 @@ impl KubeWorkload {
         Ok(done)
     }
 
+    /// Without its record a revision could not be made again once its Deployment is deleted too.
+    async fn record_again(&self, deployment: &DeploymentSeen) -> BackendResult<Option<String>> {
+        let (name, revision) = (&deployment.name, &deployment.revision);
+        if deployment.terminating || self.records().iter().any(|record| *record.hash == *revision.hash) {
+            return Ok(None);
+        }
+        let template = match self.template(revision) {
+            Some(template) => template,
+            // what runs is what was recorded, unless somebody has changed it
+            None if deployment.drift.is_some() => return Ok(None),
+            None => match self.writer.get::<Deployment>(name).await? {
+                Some(found) if found.metadata.uid.as_deref() == Some(&*deployment.uid) => {
+                    json!(found.spec.map(|spec| spec.template))
+                }
+                _ => return Ok(None),
+            },
+        };
+        let is_new = self.write_record(name, revision, &template).await?;
+        Ok(is_new.then(|| {
+            format!("ControllerRevision {name} was deleted by somebody else; it is made again from what runs")
+        }))
+    }
+
+    /// Makes the record of a revision. Says whether it was not there.
+    async fn write_record(&self, name: &str, revision: &Revision, template: &Value) -> BackendResult<bool> {
+        let record = object::record(&self.owner, revision, template);
+        match self.writer.create::<ControllerRevision>(name, &record).await {
+            Ok(written) => {
+                let (meta, group, facts) = read_revision(&written);
+                self.caches.revisions.put(&meta, group.as_deref(), facts);
+                Ok(true)
+            }
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                self.is_ours::<ControllerRevision>(name, error).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes what belongs to revisions that are not remembered any more.
     ///
     /// # Errors
     /// The first deletion that failed.
     pub async fn forget_all_but(&self, remembered: &[Arc<str>]) -> BackendResult<()> {
         let is_kept = |hash: &str| remembered.iter().any(|kept| **kept == *hash);
+        self.memory().unmade.retain(|hash, _| is_kept(hash));
         for deployment in self.deployments() {
             if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {
                 self.writer.delete::<Deployment>(&deployment.name, &deployment.uid).await?;
@@ -147,7 +192,27 @@ impl KubeWorkload {
         })
     }
 
+    /// Makes a group. One that shall be empty and cannot be made is empty: whatever refuses it refuses an earlier
+    /// wish for replicas, too, which may still be on its way.
     async fn create(&self, wish: &ScaleWish) -> BackendResult<()> {
+        let made = self.try_create(wish).await;
+        let hash = &wish.revision.hash;
+        match made {
+            Err(error)
+                if wish.replicas == 0 && matches!(error.kind, ErrorKind::Invalid | ErrorKind::NotFound) =>
+            {
+                tracing::debug!(%error, revision = %wish.revision, "there is nothing to be emptied");
+                self.memory().unmade.insert(Arc::clone(hash), (wish.revision.clone(), wish.token));
+                Ok(())
+            }
+            made => {
+                self.memory().unmade.remove(hash);
+                made
+            }
+        }
+    }
+
+    async fn try_create(&self, wish: &ScaleWish) -> BackendResult<()> {
         let name = names::child(&self.owner.name, &wish.revision.hash);
         let Some(template) = self.template(&wish.revision) else {
             let message = format!(
@@ -157,17 +222,7 @@ impl KubeWorkload {
             return Err(BackendError::new("kubernetes", "scale", ErrorKind::NotFound, message));
         };
         if !self.records().iter().any(|record| *record.hash == *wish.revision.hash) {
-            let record = object::record(&self.owner, &wish.revision, &template);
-            match self.writer.create::<ControllerRevision>(&name, &record).await {
-                Ok(written) => {
-                    let (meta, group, facts) = read_revision(&written);
-                    self.caches.revisions.put(&meta, group.as_deref(), facts);
-                }
-                Err(error) if error.kind == ErrorKind::Conflict => {
-                    self.is_ours::<ControllerRevision>(&name, error).await?;
-                }
-                Err(error) => return Err(error),
-            }
+            self.write_record(&name, &wish.revision, &template).await?;
         }
         let deployment = object::deployment(&self.owner, wish, &template);
         match self.writer.create::<Deployment>(&name, &deployment).await {
@@ -220,16 +275,24 @@ impl Workload for KubeWorkload {
         let now = Instant::now();
         let mut memory = self.memory();
         memory.attempts.look(pods.iter(), now);
-        let groups: Vec<GroupStatus> = deployments
+        let mut groups: Vec<GroupStatus> = deployments
             .iter()
             .map(|deployment| {
-                let failed = |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, memory.verdict, now);
+                let failed =
+                    |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, memory.verdict, now);
                 let before = memory.confirmed.get(&deployment.revision.hash).copied();
                 group_status(deployment, pods.iter(), failed, before)
             })
             .collect();
         memory.confirmed =
             groups.iter().map(|group| (Arc::clone(&group.revision.hash), Confirmed::of(group))).collect();
+        for (revision, token) in memory.unmade.values() {
+            if !deployments.iter().any(|seen| seen.revision.hash == revision.hash) {
+                let mut empty = GroupStatus::empty(revision.clone());
+                empty.token = *token;
+                groups.push(empty);
+            }
+        }
         Ok(groups)
     }
 

@@ -1,6 +1,7 @@
 //! The controller of `AgentDeployment`s: watches wake it, and one tick of the driver is one look at one of them.
 
 mod command;
+mod damage;
 mod finalizer;
 mod news;
 mod options;
@@ -10,13 +11,14 @@ mod shown;
 mod target;
 
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
 use futures::channel::mpsc as stream;
+use futures::{FutureExt, StreamExt};
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::controller as runtime;
+use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Config, Controller as Runner, PredicateConfig, WatchStreamExt, predicates, watcher};
 use tokio::sync::mpsc;
@@ -24,7 +26,7 @@ use tokio::sync::mpsc;
 pub use options::{ControllerOptions, NoObserver, Observer, Plain, Reconciled, Surroundings};
 pub use problem::Problem;
 
-use crate::client::{Caches, Changed};
+use crate::client::{Caches, Changed, Pauses};
 use crate::crd::AgentDeployment;
 use crate::names;
 use target::Target;
@@ -78,7 +80,8 @@ impl Controller {
     pub fn new(client: Client, options: ControllerOptions) -> Self {
         let (tell, changed) = mpsc::unbounded_channel();
         let (caches, feeds) = Caches::watch_and_tell(&client, &options.scope, Some(tell));
-        let reporter = Reporter { controller: names::CONTROLLER.to_owned(), instance: options.instance.clone() };
+        let reporter =
+            Reporter { controller: names::CONTROLLER.to_owned(), instance: options.instance.clone() };
         let recorder = Recorder::new(client.clone(), reporter);
         let context = Context {
             client,
@@ -104,28 +107,38 @@ impl Controller {
         let api = context.options.scope.api::<AgentDeployment>(&context.client);
         let (reader, writer) = reflector::store();
         let objects = watcher(api, watcher::Config::default())
-            .default_backoff()
+            .backoff(Pauses::new())
             .modify(|object| object.metadata.managed_fields = None)
             .reflect(writer)
             .touched_objects()
             .predicate_filter(wakes, PredicateConfig::default());
         let config = Config::default().concurrency(context.options.concurrency);
+        let shutdown = shutdown.boxed().shared();
+        let unready = unready(shutdown.clone(), reader.clone());
         let runner = Runner::for_stream(objects, reader)
             .with_config(config)
             .reconcile_on(woken(Arc::clone(&context), changed))
             .graceful_shutdown_on(shutdown)
             .run(reconcile::reconcile, reconcile::failed, Arc::clone(&context));
-        runner
-            .for_each(|result| async move {
-                match result {
-                    Ok(_) => {}
-                    // another one asked for an object that has gone since
-                    Err(runtime::Error::ObjectNotFound(_)) => {}
-                    Err(error) => tracing::warn!(%error, "AgentDeployments cannot be watched"),
-                }
-            })
-            .await;
+        let working = runner.for_each(|result| async move {
+            match result {
+                Ok(_) => {}
+                // another one asked for an object that has gone since
+                Err(runtime::Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!(%error, "AgentDeployments cannot be watched"),
+            }
+        });
+        futures::future::select(pin!(working), pin!(unready)).await;
         feeds.abort();
+    }
+}
+
+/// A shutdown before the first list was read: nothing was begun that could be finished, and the runner would wait
+/// for a list that nobody reads any more.
+async fn unready(shutdown: impl Future<Output = ()>, objects: reflector::Store<AgentDeployment>) {
+    shutdown.await;
+    if objects.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -135,7 +148,12 @@ fn wakes(object: &AgentDeployment) -> Option<u64> {
         let meta = &object.metadata;
         let mut hash = std::hash::DefaultHasher::new();
         std::hash::Hash::hash(
-            &(generation, &meta.uid, meta.annotations.as_ref().and_then(|all| all.get(names::COMMAND)), &meta.finalizers),
+            &(
+                generation,
+                &meta.uid,
+                meta.annotations.as_ref().and_then(|all| all.get(names::COMMAND)),
+                &meta.finalizers,
+            ),
             &mut hash,
         );
         std::hash::Hash::hash(&meta.deletion_timestamp.is_some(), &mut hash);
@@ -176,14 +194,13 @@ impl Context {
     /// Notes that this target looks at this Service.
     pub(crate) fn follow_service(&self, target: &Key, service: &Arc<str>) {
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        services.entry((Arc::clone(&target.0), Arc::clone(service))).or_default().insert(Arc::clone(&target.1));
+        services
+            .entry((Arc::clone(&target.0), Arc::clone(service)))
+            .or_default()
+            .insert(Arc::clone(&target.1));
     }
 
-    pub(crate) fn target(
-        &self,
-        key: &Key,
-        make: impl FnOnce() -> Target,
-    ) -> Arc<tokio::sync::Mutex<Target>> {
+    pub(crate) fn target(&self, key: &Key, make: impl FnOnce() -> Target) -> Arc<tokio::sync::Mutex<Target>> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(targets.entry(key.clone()).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(make()))))
     }

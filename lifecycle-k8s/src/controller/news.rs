@@ -18,7 +18,8 @@ pub(super) async fn tell(recorder: &Recorder, object: &AgentDeployment, decision
     for decision in decisions.iter().filter(|decision| is_told(&decision.kind)) {
         let kind = &decision.kind;
         let type_ = if is_warning(kind) { EventType::Warning } else { EventType::Normal };
-        publish(recorder, object, type_, kind.name(), format!("{} ({})", kind.message(), kind.reason())).await;
+        publish(recorder, object, type_, kind.name(), format!("{} ({})", kind.message(), kind.reason()))
+            .await;
     }
 }
 
@@ -27,7 +28,13 @@ pub(super) async fn warn(recorder: &Recorder, object: &AgentDeployment, problem:
     publish(recorder, object, EventType::Warning, problem.reason, problem.message.clone()).await;
 }
 
-async fn publish(recorder: &Recorder, object: &AgentDeployment, type_: EventType, reason: &str, note: String) {
+async fn publish(
+    recorder: &Recorder,
+    object: &AgentDeployment,
+    type_: EventType,
+    reason: &str,
+    note: String,
+) {
     let note = cut(&note, MAX_NOTE);
     // the recorder counts Events of the same action up instead of writing new ones: two notes are two actions
     let action = cut(&note, MAX_ACTION);

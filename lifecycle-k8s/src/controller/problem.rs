@@ -31,6 +31,12 @@ impl Problem {
         Self { reason: "TrafficFailing", message: message.into() }
     }
 
+    /// Something was not as it should be, and is put back.
+    #[must_use]
+    pub fn repaired(message: impl Into<String>) -> Self {
+        Self { reason: "Repaired", message: message.into() }
+    }
+
     /// The one of these errors that most needs somebody. Errors that another try mends are none.
     #[must_use]
     pub fn worst(errors: &[BackendError]) -> Option<Self> {

@@ -10,7 +10,7 @@ use lifecycle_core::time::Timestamp;
 use thiserror::Error;
 
 use super::target::Target;
-use super::{Context, Key, Problem, Reconciled, finalizer, news};
+use super::{Context, Key, Problem, Reconciled, damage, finalizer, news};
 use crate::crd::AgentDeployment;
 use crate::object::Owner;
 
@@ -30,7 +30,10 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 pub(crate) struct Unfinished(#[from] BackendError);
 
 /// Looks at an object once.
-pub(crate) async fn reconcile(object: Arc<AgentDeployment>, context: Arc<Context>) -> Result<Action, Unfinished> {
+pub(crate) async fn reconcile(
+    object: Arc<AgentDeployment>,
+    context: Arc<Context>,
+) -> Result<Action, Unfinished> {
     let Some(owner) = Owner::of(&*object) else { return Ok(Action::await_change()) };
     let began = Instant::now();
     let key: Key = (owner.namespace.as_str().into(), owner.name.as_str().into());
@@ -72,33 +75,41 @@ async fn look(
         return Ok(Action::requeue(FIRST_PAUSE));
     }
     finalizer::ensure(object, target).await?;
+    let mut damage = damage::sizes(target);
     let tick = target.tick(context, key, object, now()).await?;
-    let mut problems = Vec::new();
-    for done in target.workload.repair().await? {
-        problems.push(Problem { reason: "Repaired", message: done });
-    }
-    if let Some(router) = &target.router
-        && let Some(done) = router.repair().await?
-    {
-        problems.push(Problem { reason: "Repaired", message: done });
-    }
-    for problem in &problems {
+    let (repaired, failed) = damage::repair(target).await;
+    damage.extend(repaired);
+    for problem in &damage {
+        tracing::warn!(namespace = &*key.0, name = &*key.1, "{}", problem.message);
         news::warn(&context.recorder, object, problem).await;
     }
-    let Some(tick) = tick else {
+    target.damage.remember(&damage);
+    let Some(mut tick) = tick else {
+        if let Some(error) = failed.into_iter().next() {
+            return Err(error);
+        }
         let later = tell(context, object, target, None).await?;
         return Ok(later.map_or_else(Action::await_change, Action::requeue));
     };
+    tick.errors.extend(failed);
     for error in &tick.errors {
         context.options.observer.call_failed(error.backend, error.kind);
         tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
     }
     for event in &tick.events {
         let kind = &event.kind;
-        tracing::info!(namespace = &*key.0, name = &*key.1, event = kind.name(), reason = kind.reason(), "{}", kind.message());
+        tracing::info!(
+            namespace = &*key.0,
+            name = &*key.1,
+            event = kind.name(),
+            reason = kind.reason(),
+            "{}",
+            kind.message()
+        );
     }
-    let later = tell(context, object, target, Some(&tick)).await?;
+    // before the status, which may be what cannot be written
     news::tell(&context.recorder, object, &tick.events).await;
+    let later = tell(context, object, target, Some(&tick)).await?;
     context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
     forget(target).await?;
     Ok(wait_for(&tick, target, later))
@@ -114,13 +125,17 @@ async fn tell(
     let problem = problem(target, tick);
     let later = super::shown::write(target, tick, problem.clone()).await?;
     if target.told != problem {
-        if let Some(problem) = &problem {
+        // what was put back was told when it was
+        if let Some(problem) = problem.as_ref().filter(|problem| Some(*problem) != target.damage.shown()) {
             news::warn(&context.recorder, object, problem).await;
         }
         target.told = problem;
     }
-    let lost = target.lost.map(|since| ENDPOINTS_TAKE.saturating_sub(since.elapsed())).filter(|left| !left.is_zero());
-    Ok(later.into_iter().chain(lost).min())
+    let lost = target
+        .lost
+        .map(|since| ENDPOINTS_TAKE.saturating_sub(since.elapsed()))
+        .filter(|left| !left.is_zero());
+    Ok(later.into_iter().chain(lost).chain(target.damage.left()).min())
 }
 
 /// What is for somebody to mend: the spec, what may be done, what is missing, replicas, traffic.
@@ -132,11 +147,28 @@ fn problem(target: &mut Target, tick: Option<&Tick>) -> Option<Problem> {
 
     let refused = target.refused().cloned();
     let Some(tick) = tick else { return refused };
+    let failed = still_fails(target, tick);
     let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
     refused
-        .or_else(|| Problem::worst(&tick.errors))
+        .or(failed)
+        .or_else(|| target.damage.shown().cloned())
         .or_else(|| state.and_then(|state| state.trouble.as_deref()).map(Problem::replicas))
         .or_else(|| lost.map(Problem::traffic))
+}
+
+/// A call that fails is made again after a while: it still fails until one has not, or nothing is left to be done.
+fn still_fails(target: &mut Target, tick: &Tick) -> Option<Problem> {
+    let failed = Problem::worst(&tick.errors);
+    let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
+    let is_done = state.is_none_or(|state| {
+        let groups =
+            state.groups.iter().all(|group| group.acked >= group.token && group.seen.desired == group.wish);
+        groups && state.route.acked >= state.route.token && state.hook.is_none()
+    });
+    if failed.is_some() || is_done || !tick.actions.is_empty() {
+        target.failing = failed;
+    }
+    target.failing.clone()
 }
 
 /// Revisions that are not remembered any more go, when no rollout is on its way.

@@ -44,7 +44,10 @@ pub(super) fn show(owner: &Owner, shown: Arc<Mutex<Shown>>) -> Arc<Show<AgentDep
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = object.status.clone().unwrap_or_default();
         let plan = record.plan.as_deref();
-        fields(&before, &render(&before, &mut shown, &selector, (&record.state, plan), Some(news.status), news.events))
+        fields(
+            &before,
+            &render(&before, &mut shown, &selector, (&record.state, plan), Some(news.status), news.events),
+        )
     })
 }
 
@@ -84,6 +87,7 @@ pub(super) async fn write(
     if only_moved(&before, &after) && !left.is_zero() {
         return Ok(Some(left));
     }
+    tracing::debug!(name = target.owner.name, ?before, ?after, "the status is written by itself");
     target.store.write_shown(&fields(&before, &after)).await?;
     target.moved = None;
     Ok(None)
@@ -93,7 +97,8 @@ pub(super) async fn write(
 fn only_moved(before: &AgentDeploymentStatus, after: &AgentDeploymentStatus) -> bool {
     let answers = |status: &AgentDeploymentStatus| -> Vec<(String, String)> {
         let all = status.conditions.iter();
-        let lasting = all.filter(|c| ![names::condition::READY, names::condition::AVAILABLE].contains(&&*c.type_));
+        let lasting =
+            all.filter(|c| ![names::condition::READY, names::condition::AVAILABLE].contains(&&*c.type_));
         lasting.map(|condition| (condition.status.clone(), condition.reason.clone())).collect()
     };
     answers(before) == answers(after)
@@ -144,7 +149,12 @@ const fn is_decision(kind: &EventKind) -> bool {
 fn decision(event: &Event) -> Decision {
     let at = i64::try_from(event.at.as_millis()).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let kind = &event.kind;
-    Decision::new(kind.name(), kind.reason(), kind.message(), k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at.unwrap_or_default()))
+    Decision::new(
+        kind.name(),
+        kind.reason(),
+        kind.message(),
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at.unwrap_or_default()),
+    )
 }
 
 fn answer(kind: &EventKind) -> Option<CommandAnswer> {

@@ -11,6 +11,7 @@ use lifecycle_core::spec::{Manifest, TrafficProvider};
 use lifecycle_core::strategy::{self, PlanContext};
 use lifecycle_core::time::Timestamp;
 
+use super::damage::Damage;
 use super::shown::Shown;
 use super::{Context, Key, Problem, command};
 use crate::client::{KubeRouter, KubeWorkload, StatusStore, Writer};
@@ -42,6 +43,10 @@ pub(crate) struct Target {
     pub(super) moved: Option<Instant>,
     /// Since when requests do not go where they should.
     pub(super) lost: Option<Instant>,
+    /// What failed last and was not done since.
+    pub(super) failing: Option<Problem>,
+    /// What somebody else changed and was put back.
+    pub(super) damage: Damage,
     /// Was the finalizer written, though the cache may not show it yet?
     pub(super) has_finalizer: bool,
 }
@@ -71,6 +76,8 @@ impl Target {
             failures: 0,
             moved: None,
             lost: None,
+            failing: None,
+            damage: Damage::default(),
             has_finalizer: false,
         }
     }
@@ -115,7 +122,11 @@ impl Target {
     }
 
     /// Gives the Service back as it was found, also when no spec was followed since this process started.
-    pub(super) async fn release_service(&self, context: &Context, object: &AgentDeployment) -> BackendResult<()> {
+    pub(super) async fn release_service(
+        &self,
+        context: &Context,
+        object: &AgentDeployment,
+    ) -> BackendResult<()> {
         if let Some(router) = &self.router {
             return router.release().await;
         }
@@ -128,8 +139,8 @@ impl Target {
     /// Takes over a spec that was not looked at yet. One that is refused leaves everything as it is.
     fn follow(&mut self, context: &Context, key: &Key, object: &AgentDeployment) {
         let is_new = self.generation != object.metadata.generation || self.generation.is_none();
-        // a Service that came or went may change which backends there are
-        let is_waiting = self.driver.is_none() || self.router.is_none();
+        // a Service that came, went or was changed may mend what was refused, or change which backends there are
+        let is_waiting = self.driver.is_none() || self.router.is_none() || self.refused.is_some();
         if !is_new && !is_waiting {
             return;
         }
@@ -148,11 +159,15 @@ impl Target {
             return Err(Problem::spec("spec.adopt: is not supported by this operator yet"));
         }
         let hash = spec.revision_hash();
-        let template = pod_template(spec.template().map(|t| &**t), &self.owner.name, &hash, &PodSettings::of(spec))
-            .map_err(|error| Problem::spec(error.to_string()))?;
+        let template =
+            pod_template(spec.template().map(|t| &**t), &self.owner.name, &hash, &PodSettings::of(spec))
+                .map_err(|error| Problem::spec(error.to_string()))?;
         let wanted = strategy::compile(spec, &PlanContext::new(Some(Splitting::Switch)))
             .map_err(|error| Problem::spec(error.to_string()))?;
         let router = self.router_for(context, key, object, &manifest, &wanted);
+        if let Some(why) = router.as_ref().and_then(|router| router.misses(&template)) {
+            return Err(Problem::spec(why));
+        }
         let readiness = spec.health_check();
         let verdict = Duration::from(readiness.interval) * readiness.failure_threshold;
         let backends = self.backends(context, &manifest, router.clone());

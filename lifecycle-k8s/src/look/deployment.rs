@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn another_size_and_the_controllers_status_are_no_drift() {
         let scaled = entry("kubectl", json!({"f:spec": {"f:replicas": {}}}));
-        let status = entry("kube-controller-manager", json!({"f:status": {}, "f:metadata": {"f:annotations": {}}}));
+        let status =
+            entry("kube-controller-manager", json!({"f:status": {}, "f:metadata": {"f:annotations": {}}}));
         assert_eq!(deployment(json!([scaled, status]), 1, 1).drift, None);
     }
 }

@@ -24,7 +24,12 @@ impl EndpointsSeen {
     pub fn of(slice: &EndpointSlice) -> Self {
         let endpoints = slice.endpoints.iter().flatten();
         let pods = endpoints.filter_map(|endpoint| {
-            let name = endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"))?.name.clone()?;
+            let name = endpoint
+                .target_ref
+                .as_ref()
+                .filter(|target| target.kind.as_deref() == Some("Pod"))?
+                .name
+                .clone()?;
             // "nil should be interpreted as true" (the field's documentation)
             let ready = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true);
             Some((name, ready))

@@ -93,12 +93,22 @@ mod tests {
     }
 
     fn status(replicas: u32, observed: bool, pods: &[PodSeen]) -> GroupStatus {
-        group_status(&deployment(replicas, observed), pods.iter(), |_| 0, Some(Confirmed { token: Token(8), desired: 5 }))
+        group_status(
+            &deployment(replicas, observed),
+            pods.iter(),
+            |_| 0,
+            Some(Confirmed { token: Token(8), desired: 5 }),
+        )
     }
 
     #[test]
     fn pods_are_counted_by_what_they_are() {
-        let pods = [pod("abc", true, false), pod("abc", false, false), pod("abc", true, true), pod("other", true, false)];
+        let pods = [
+            pod("abc", true, false),
+            pod("abc", false, false),
+            pod("abc", true, true),
+            pod("other", true, false),
+        ];
         let group = status(2, true, &pods);
         assert_eq!((group.created, group.ready, group.available, group.terminating), (2, 1, 1, 1));
         assert_eq!((group.desired, group.token), (2, Token(9)));

@@ -50,17 +50,14 @@ impl PodSeen {
         let owner = controller_of(&pod.metadata).filter(|owner| owner.kind == "ReplicaSet")?;
         let status = pod.status.as_ref();
         let containers = containers(status);
-        let started = containers.iter().any(|container| has_started(container));
+        let started = containers.iter().any(has_started);
         Some(Self {
             name: pod.metadata.name.clone()?,
             uid: pod.metadata.uid.clone()?,
             revision: revision.to_owned(),
             replica_set: owner.uid.clone(),
             terminating: pod.metadata.deletion_timestamp.is_some(),
-            ended: matches!(
-                status.and_then(|status| status.phase.as_deref()),
-                Some("Failed" | "Succeeded")
-            ),
+            ended: matches!(status.and_then(|status| status.phase.as_deref()), Some("Failed" | "Succeeded")),
             ready: is_ready(status),
             probing: if started { Probing::Started } else { Probing::NotYet },
             trouble: trouble(status, containers),
@@ -136,7 +133,8 @@ mod tests {
         let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
         assert!(seen(ready.clone()).is_ready());
         let mut deleted = pod(ready);
-        deleted.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        deleted.metadata.deletion_timestamp =
+            Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         let deleted = PodSeen::of(&deleted).unwrap();
         assert!(!deleted.is_ready() && !deleted.is_created() && deleted.terminating);
     }

@@ -141,8 +141,11 @@ mod tests {
 
     #[test]
     fn a_route_is_read_as_it_was_written_down() {
-        let full = Route::Split { stable: Some(revision(1)), canary: Some(revision(2)), weight: Weight::FULL };
-        for route in [full, Route::Balanced, Route::Split { stable: None, canary: None, weight: Weight::ZERO }] {
+        let full =
+            Route::Split { stable: Some(revision(1)), canary: Some(revision(2)), weight: Weight::FULL };
+        for route in
+            [full, Route::Balanced, Route::Split { stable: None, canary: None, weight: Weight::ZERO }]
+        {
             let wish = RouteWish::new(route.clone(), Token(7));
             let now = RecordedRoute::of(&wish).unwrap();
             let text = serde_json::to_string(&RouteRecord { now: now.clone(), before: Some(now) }).unwrap();

@@ -39,12 +39,15 @@ pub fn route(service: &ServiceSeen, now: RecordedRoute, in_effect: Option<Record
 /// The JSON patch that gives a Service back as it was found.
 #[must_use]
 pub fn release(service: &ServiceSeen) -> Value {
-    let mut patch = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": service.resource_version})];
+    let mut patch =
+        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": service.resource_version})];
     if service.pinned().is_some() {
         patch.push(json!({"op": "remove", "path": format!("/spec/selector/{}", pointer(names::REVISION))}));
     }
     if service.is_marked {
-        patch.push(json!({"op": "remove", "path": format!("/metadata/annotations/{}", pointer(names::ROUTE))}));
+        patch.push(
+            json!({"op": "remove", "path": format!("/metadata/annotations/{}", pointer(names::ROUTE))}),
+        );
     }
     Value::Array(patch)
 }

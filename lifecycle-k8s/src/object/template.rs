@@ -43,7 +43,11 @@ impl PodSettings {
     /// What a spec asks for.
     #[must_use]
     pub fn of(spec: &RolloutSpec) -> Self {
-        Self { readiness: spec.health_check().clone(), liveness: spec.liveness().clone(), drain: spec.drain() }
+        Self {
+            readiness: spec.health_check().clone(),
+            liveness: spec.liveness().clone(),
+            drain: spec.drain(),
+        }
     }
 }
 
@@ -71,7 +75,8 @@ pub fn pod_template(
         return Err(TemplateError::new("spec.template", problem));
     };
     let mut template = template.clone();
-    let labels = section(section(&mut template, "metadata", "spec.template")?, "labels", "spec.template.metadata")?;
+    let labels =
+        section(section(&mut template, "metadata", "spec.template")?, "labels", "spec.template.metadata")?;
     for (name, value) in [(names::AGENT, agent), (names::REVISION, hash)] {
         labels.insert(name.to_owned(), value.into());
     }
@@ -112,7 +117,8 @@ fn section<'a>(
 }
 
 fn probes(container: &mut Map<String, Value>, settings: &PodSettings) {
-    let Some(port) = container.get("ports").and_then(|ports| ports.get(0)?.get("containerPort")).cloned() else {
+    let Some(port) = container.get("ports").and_then(|ports| ports.get(0)?.get("containerPort")).cloned()
+    else {
         // nothing to ask: the pod is ready when it runs
         return;
     };
@@ -194,7 +200,10 @@ mod tests {
         assert_eq!(made["metadata"]["labels"]["app"], "x");
         let container = &made["spec"]["containers"][0];
         assert_eq!((&container["readinessProbe"], &container["lifecycle"]["preStop"]), (&own, &own));
-        assert_eq!((&made["spec"]["terminationGracePeriodSeconds"], &container["unheardOf"]), (&json!(5), &json!(true)));
+        assert_eq!(
+            (&made["spec"]["terminationGracePeriodSeconds"], &container["unheardOf"]),
+            (&json!(5), &json!(true))
+        );
     }
 
     #[test]

@@ -1,26 +1,25 @@
 //! What the suites need around the backends.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
 use lifecycle_core::backend::{BackendResult, RolloutStore, TrafficRouter, Workload};
 use lifecycle_core::time::Millis;
-use lifecycle_core::version::Revision;
+use lifecycle_core::version::{Revision, RevisionNumber};
 use lifecycle_k8s::client::StatusStore;
 use lifecycle_k8s::crd::AgentDeployment;
 use lifecycle_testkit::conformance::{
     Able, Environment, RouterBench, Sent, StoreBench, Unable, WorkloadBench,
 };
-use lifecycle_testkit::kubernetes::load::{Load, LoadOptions, LoadReport, Who};
-use lifecycle_testkit::kubernetes::node::ProbeKind;
+use lifecycle_testkit::kubernetes::node::{ProbeKind, dial};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::world::{NEVER, Target, World, revision, until};
-
-/// Requests a second.
-const RATE: f64 = 500.0;
-/// How long requests may take to be sent.
-const SENT_WITHIN: Duration = Duration::from_secs(30);
 
 /// A target, and the world that it is in.
 pub(crate) struct Bench<'a> {
@@ -47,13 +46,20 @@ impl<'a> Bench<'a> {
                 let groups = bench.target.workload.observe().await.unwrap();
                 let is = groups.iter().any(|group| {
                     let judged = ready > 0 || group.failed_attempts > 0;
-                    group.revision == revision(number) && group.created == replicas && group.available == ready && judged
+                    group.revision == revision(number)
+                        && group.created == replicas
+                        && group.available == ready
+                        && judged
                 });
                 if is { Ok(()) } else { Err(groups) }
             })
             .await;
         }
         bench
+    }
+
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
     }
 
     fn ready_pods(&self, of: &Revision) -> Vec<String> {
@@ -80,8 +86,7 @@ impl Environment for Bench<'_> {
 #[async_trait]
 impl WorkloadBench for Bench<'_> {
     fn workload(&self) -> Arc<dyn Workload> {
-        let workload = Arc::clone(&self.target.workload);
-        workload
+        self.target.workload.clone()
     }
 
     fn revision(&self, which: u32) -> Revision {
@@ -119,8 +124,7 @@ impl WorkloadBench for Bench<'_> {
 #[async_trait]
 impl RouterBench for Bench<'_> {
     fn router(&self) -> Arc<dyn TrafficRouter> {
-        let router = Arc::clone(&self.target.router);
-        router
+        self.target.router.clone()
     }
 
     fn revision(&self, which: u32) -> Revision {
@@ -131,21 +135,53 @@ impl RouterBench for Bench<'_> {
         Ok(revision(NEVER))
     }
 
-    /// By the EndpointSlices as they are now. A request that no pod answered counts as refused.
+    /// In turn to the endpoints that are ready now, as the API server knows them: nothing that the router has seen is
+    /// asked, and no time is left in which a route that is reported too early takes effect after all.
     async fn send(&self, requests: u32) -> Able<Sent> {
-        let (namespace, service) = (self.target.namespace(), self.target.router.service());
-        let load = Load::start(self.world.client.clone(), namespace, service, LoadOptions::new(RATE)).await;
-        let load = load.map_err(|error| Unable::new(error.to_string()))?;
-        let enough = |report: &LoadReport| report.tally(Who::All).sent() + report.refused >= requests.into();
-        load.until(SENT_WITHIN, enough).await.map_err(|error| Unable::new(error.to_string()))?;
-        let report = load.stop().await;
-        let mut sent = Sent::new().refused(report.refused + report.lost());
-        for number in [1, 2, NEVER] {
-            let revision = revision(number);
-            sent = sent.served(revision.number, report.tally(Who::Revision(&revision.hash)).answers());
+        let slices = self.target.writer.api::<EndpointSlice>();
+        let of_service = format!("kubernetes.io/service-name={}", self.target.router.service());
+        let slices = slices.list(&ListParams::default().labels(&of_service)).await;
+        let slices = slices.map_err(|error| Unable::new(error.to_string()))?;
+        let ready: Vec<SocketAddr> = slices.items.iter().flat_map(ready_endpoints).collect();
+        let mut sent = Sent::new();
+        for n in 0..usize::try_from(requests).unwrap() {
+            let answer = match ready.get(n.checked_rem(ready.len()).unwrap_or(0)) {
+                Some(&address) => get(address).await,
+                None => Err(io::Error::other("no endpoint is ready")),
+            };
+            sent = match answer.ok().as_deref().and_then(served_by) {
+                Some(number) => sent.served(number, 1),
+                None => sent.refused(1),
+            };
         }
         Ok(sent)
     }
+}
+
+fn ready_endpoints(slice: &EndpointSlice) -> Vec<SocketAddr> {
+    let port = slice.ports.iter().flatten().find_map(|port| port.port).unwrap();
+    let endpoints = slice.endpoints.iter().flatten();
+    let ready = endpoints.filter(|it| it.conditions.as_ref().and_then(|is| is.ready).unwrap_or(true));
+    let dialled =
+        |address: &String| SocketAddr::from((dial(address.parse().unwrap()), u16::try_from(port).unwrap()));
+    ready.map(|endpoint| dialled(&endpoint.addresses[0])).collect()
+}
+
+/// Head and body of the answer to a request.
+async fn get(address: SocketAddr) -> io::Result<String> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// The application says its version, which is that of its revision; `None` for an answer other than 200.
+fn served_by(answer: &str) -> Option<RevisionNumber> {
+    let (status, headers) = answer.split_once("\r\n")?;
+    let version = headers.lines().find_map(|line| line.strip_prefix("x-app-version: "))?;
+    let number = version.strip_suffix(".0.0")?.parse().ok()?;
+    status.starts_with("HTTP/1.1 200").then_some(RevisionNumber(number))
 }
 
 /// An AgentDeployment whose status keeps a record.

@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used)]
 
 mod bench;
+mod effective;
+#[allow(dead_code, reason = "the differential test needs more of it")]
 mod world;
 
 use std::time::Instant;

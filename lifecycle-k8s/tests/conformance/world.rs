@@ -12,12 +12,12 @@ use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, CustomResourceExt as _};
 use lifecycle_core::backend::{ScaleWish, Token, Workload as _};
-use lifecycle_core::spec::Manifest;
 use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, Version};
 use lifecycle_k8s::client::{Caches, KubeRouter, KubeWorkload, Scope, Writer};
 use lifecycle_k8s::crd::{self, AgentDeployment};
 use lifecycle_k8s::look::PodSeen;
+use lifecycle_k8s::names;
 use lifecycle_k8s::object::{self, Owner, PodSettings, pod_template};
 use lifecycle_testkit::kubernetes::control_plane::{ControlPlane, ControlPlaneOptions};
 use lifecycle_testkit::kubernetes::node::{Image, Node, NodeOptions};
@@ -40,17 +40,14 @@ pub(crate) const TARGET: &str = "edge-agent";
 /// Ends with the process of the tests.
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 
-async fn control_plane() -> &'static ControlPlane {
-    CONTROL_PLANE
-        .get_or_init(async || {
-            let control_plane = ControlPlane::start(ControlPlaneOptions::new()).await.unwrap();
-            let definitions = Api::all(control_plane.client().await.unwrap());
-            let (name, apply) = (AgentDeployment::crd_name(), PatchParams::apply("test"));
-            definitions.patch(name, &apply, &Patch::Apply(crd::definition())).await.unwrap();
-            await_condition(definitions, name, is_crd_established()).await.unwrap();
-            control_plane
-        })
-        .await
+/// One that nobody shares, with the definition of the resource in it.
+pub(crate) async fn control_plane() -> ControlPlane {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::new()).await.unwrap();
+    let definitions = Api::all(control_plane.client().await.unwrap());
+    let (name, apply) = (AgentDeployment::crd_name(), PatchParams::apply("test"));
+    definitions.patch(name, &apply, &Patch::Apply(crd::definition())).await.unwrap();
+    await_condition(definitions, name, is_crd_established()).await.unwrap();
+    control_plane
 }
 
 /// A node, and what the watches bring in.
@@ -69,8 +66,13 @@ impl Drop for World {
 }
 
 impl World {
+    /// On the control plane that all tests share.
     pub(crate) async fn start(name: &str) -> Self {
-        let client = control_plane().await.client().await.unwrap();
+        Self::on(CONTROL_PLANE.get_or_init(control_plane).await, name).await
+    }
+
+    pub(crate) async fn on(control_plane: &ControlPlane, name: &str) -> Self {
+        let client = control_plane.client().await.unwrap();
         let image = Image::built("agent-app").unwrap().env("VERSION", "{tag}");
         let options = NodeOptions::new(name).image("agent-app", image).time_scale(TIME_SCALE.into());
         let node = Node::start(client.clone(), options).await.unwrap();
@@ -80,15 +82,10 @@ impl World {
         Self { client, node, caches, watches, targets: AtomicU32::new(0) }
     }
 
-    /// A target in a namespace of its own. What the target before it ran is taken away.
+    /// A target in a namespace of its own.
     pub(crate) async fn target(&self) -> Target {
         let number = self.targets.fetch_add(1, Ordering::Relaxed);
-        let name = |number: u32| format!("{}-{number}", self.node.name());
-        if number > 0 {
-            let old = Api::<Deployment>::namespaced(self.client.clone(), &name(number - 1));
-            old.delete_collection(&DeleteParams::background(), &ListParams::default()).await.unwrap();
-        }
-        Target::new(self, name(number)).await
+        Target::new(self, format!("{}-{number}", self.node.name())).await
     }
 }
 
@@ -99,6 +96,20 @@ pub(crate) struct Target {
     pub(crate) caches: Arc<Caches>,
     pub(crate) workload: Arc<KubeWorkload>,
     pub(crate) router: Arc<KubeRouter>,
+    /// What revision 1 runs, which is the newest.
+    newest: Value,
+}
+
+/// Its processes would take time from what comes after it.
+impl Drop for Target {
+    fn drop(&mut self) {
+        let deployments = self.writer.api::<Deployment>();
+        tokio::spawn(async move {
+            let (delete, all) = (DeleteParams::background(), ListParams::default());
+            // whatever is left ends with the node
+            drop(deployments.delete_collection(&delete, &all).await);
+        });
+    }
 }
 
 impl Target {
@@ -117,36 +128,36 @@ impl Target {
         });
         let service: Service = writer.create(TARGET, &service).await.unwrap();
         let (owner, caches) = (Owner::of(&agent).unwrap(), Arc::clone(&world.caches));
-        let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(&caches));
-        let router = KubeRouter::new(owner.clone(), TARGET.into(), writer.clone(), Arc::clone(&caches));
-        let target = Self { owner, writer, caches, workload: Arc::new(workload), router: Arc::new(router) };
-        target.know(&agent, world.node.name()).await;
+        let (workload, router) = backends(&owner, &writer, &caches);
+        let newest = whole_template(&agent, 1, world.node.name());
+        let target = Self { owner, writer, caches, workload, router, newest };
+        target.register();
+        target.record(&agent, world.node.name()).await;
         seen("the Service in the cache", || target.router.exists().then_some(()).ok_or(&service)).await;
         target
     }
 
-    /// What the revisions run: the newest is the spec's, the others were recorded by rollouts before.
-    async fn know(&self, agent: &AgentDeployment, node: &str) {
-        let settings = |number: u32| {
-            let version = if number == 1 { "1.0.0".to_owned() } else { revision(number).version.to_string() };
-            let mut manifest = agent.clone();
-            manifest.spec.version = version;
-            manifest.spec.drain = Some("1s".to_owned());
-            let manifest: Manifest = manifest.manifest().unwrap();
-            PodSettings::of(&manifest.spec)
-        };
-        for number in [1, 2, NEVER] {
+    /// The newest revision is the spec's.
+    fn register(&self) {
+        // two failed probes in a row, a second apart as written
+        let verdict = Duration::from_secs(2) / TIME_SCALE;
+        self.workload.register(Arc::clone(&revision(1).hash), self.newest.clone(), verdict);
+    }
+
+    /// Begins anew with what the API server knows, as a program does that was started again.
+    pub(crate) fn restart(&mut self) {
+        (self.workload, self.router) = backends(&self.owner, &self.writer, &self.caches);
+        self.register();
+    }
+
+    /// The other revisions were recorded by rollouts before.
+    async fn record(&self, agent: &AgentDeployment, node: &str) {
+        for number in [2, NEVER] {
             let revision = revision(number);
-            let template = template(&revision, node);
-            let made = pod_template(Some(&template), TARGET, &revision.hash, &settings(number)).unwrap();
-            if number == 1 {
-                // two failed probes in a row, a second apart as written
-                self.workload.register(Arc::clone(&revision.hash), made, Duration::from_secs(2) / TIME_SCALE);
-            } else {
-                let name = lifecycle_k8s::names::child(TARGET, &revision.hash);
-                let record = object::record(&self.owner, &revision, &made);
-                self.writer.create::<ControllerRevision>(&name, &record).await.unwrap();
-            }
+            let template = whole_template(agent, number, node);
+            let name = names::child(TARGET, &revision.hash);
+            let record = object::record(&self.owner, &revision, &template);
+            self.writer.create::<ControllerRevision>(&name, &record).await.unwrap();
         }
         seen("the records in the cache", || {
             let records = self.workload.records();
@@ -168,8 +179,9 @@ impl Target {
 
     /// Changes the size of a group as somebody else would, and waits until the watch has told so.
     pub(crate) async fn change_size(&self, of: &Revision, replicas: u32) {
-        let name = lifecycle_k8s::names::child(TARGET, &of.hash);
-        let params = PatchParams { field_manager: Some("kubectl-scale".to_owned()), ..PatchParams::default() };
+        let name = names::child(TARGET, &of.hash);
+        let params =
+            PatchParams { field_manager: Some("kubectl-scale".to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         self.writer.api::<Deployment>().patch(&name, &params, &patch).await.unwrap();
         seen("the other size in the cache", || {
@@ -189,6 +201,22 @@ impl Target {
 
 pub(crate) fn revision(number: u32) -> Revision {
     Revision::new(RevisionNumber(number), format!("hash{number}"), Version::new(number.into(), 0, 0))
+}
+
+fn backends(owner: &Owner, writer: &Writer, caches: &Arc<Caches>) -> (Arc<KubeWorkload>, Arc<KubeRouter>) {
+    let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(caches));
+    let router = KubeRouter::new(owner.clone(), TARGET.into(), writer.clone(), Arc::clone(caches));
+    (Arc::new(workload), Arc::new(router))
+}
+
+/// What a revision of this target runs, with all that is added.
+fn whole_template(agent: &AgentDeployment, number: u32, node: &str) -> Value {
+    let revision = revision(number);
+    let mut agent = agent.clone();
+    agent.spec.version = revision.version.to_string();
+    agent.spec.drain = Some(format!("{}ms", DRAIN.get()));
+    let settings = PodSettings::of(&agent.manifest().unwrap().spec);
+    pod_template(Some(&template(&revision, node)), TARGET, &revision.hash, &settings).unwrap()
 }
 
 /// Runs on this node only.

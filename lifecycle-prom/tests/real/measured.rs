@@ -16,7 +16,7 @@ const fn counts(requests: u64, failed: u64) -> Reading {
     Reading::Counts { requests, failed }
 }
 
-/// The seed's query divides each 5xx series by itself and says 100 %.
+/// A query that divides the rates of the 5xx series by all of them series by series says 100 %.
 #[tokio::test]
 async fn an_error_rate_of_half_a_percent_is_half_a_percent() {
     let replica = Target::start("edge", "aaa").await;

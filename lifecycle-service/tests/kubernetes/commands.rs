@@ -16,7 +16,11 @@ async fn started(namespace: &str) -> Stage {
 
 fn command(stage: &Stage, text: &str) {
     stage.kubectl(&[
-        "annotate", "agentdeploy", NAME, "--overwrite", &format!("enis.andaon.com/command={text}"),
+        "annotate",
+        "agentdeploy",
+        NAME,
+        "--overwrite",
+        &format!("enis.andaon.com/command={text}"),
     ]);
 }
 
@@ -57,7 +61,8 @@ fn pause_scale_resume_abort_and_retry_are_obeyed_and_answered() {
         // each id runs once
         command(&stage, "c3 abort");
         command(&stage, "c6 dance");
-        let agent = stage.until("a refusal", |a| a.status.last_command.as_ref().is_some_and(|c| c.id == "c6")).await;
+        let agent =
+            stage.until("a refusal", |a| a.status.last_command.as_ref().is_some_and(|c| c.id == "c6")).await;
         let answer = agent.status.last_command.unwrap();
         assert_eq!(answer.result, "refused");
         assert!(answer.message.contains("commands are pause, resume"), "{}", answer.message);
@@ -84,7 +89,8 @@ fn a_rollback_goes_to_the_version_that_is_named() {
         assert_eq!(spec, "1.5.0", "the operator never writes the spec");
 
         command(&stage, "r2 rollback 0.9.0");
-        let agent = stage.until("a refusal", |a| a.status.last_command.as_ref().is_some_and(|c| c.id == "r2")).await;
+        let agent =
+            stage.until("a refusal", |a| a.status.last_command.as_ref().is_some_and(|c| c.id == "r2")).await;
         assert_eq!(agent.status.last_command.unwrap().result, "refused");
     });
 }

@@ -4,8 +4,12 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, missing_docs)]
 
+mod bad_input;
 mod commands;
 mod crashes;
+mod documented;
+mod example_controller;
+mod faults;
 mod quiet;
 mod strategies;
 mod support;

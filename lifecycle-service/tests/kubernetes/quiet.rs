@@ -9,7 +9,10 @@ use crate::support::{Stage, Version, run};
 /// A minute: the claim is that nothing happens in it.
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn asked(stage: &Stage, moment: &lifecycle_testkit::kubernetes::control_plane::Moment) -> Vec<ApiRequest> {
+async fn asked(
+    stage: &Stage,
+    moment: &lifecycle_testkit::kubernetes::control_plane::Moment,
+) -> Vec<ApiRequest> {
     let user = format!("system:serviceaccount:{}:lifecycle-operator", stage.namespace);
     let mut requests = stage.control_plane.requests_since(moment).unwrap();
     requests.retain(|request| request.user == user && !request.is_lease());

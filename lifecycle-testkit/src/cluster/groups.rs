@@ -21,7 +21,7 @@ pub(super) struct Group {
     pub(super) latency: Latency,
     pub(super) stats: Stats,
     token: Token,
-    desired: u32,
+    pub(super) desired: u32,
     drain: Millis,
     created: u32,
     pub(super) ready: u32,
@@ -38,10 +38,10 @@ pub(super) struct Groups {
     /// Never shrinks: an index stays good.
     pub(super) list: Vec<Group>,
     /// By rising id.
-    pods: Vec<Pod>,
+    pub(super) pods: Vec<Pod>,
     last_pod: u64,
     pod_start: Millis,
-    probe: Probe,
+    pub(super) probe: Probe,
 }
 
 impl Groups {
@@ -126,7 +126,7 @@ impl Groups {
         }
     }
 
-    fn stop(&mut self, i: usize, now: Timestamp, queue: &mut Queue) {
+    pub(super) fn stop(&mut self, i: usize, now: Timestamp, queue: &mut Queue) {
         self.leave(i);
         let pod = &mut self.pods[i];
         pod.life = Life::Stopping;
@@ -137,7 +137,7 @@ impl Groups {
     }
 
     /// A replica does not count as created any more.
-    fn leave(&mut self, i: usize) {
+    pub(super) fn leave(&mut self, i: usize) {
         let pod = &self.pods[i];
         let group = &mut self.list[pod.group];
         group.created -= 1;
@@ -146,7 +146,7 @@ impl Groups {
     }
 
     /// Replicas have left: the most failed verdicts may have left with them.
-    fn recount(&mut self, at: usize) {
+    pub(super) fn recount(&mut self, at: usize) {
         if self.list[at].verdicts == 0 {
             return;
         }
@@ -187,7 +187,7 @@ impl Groups {
         Some(changed)
     }
 
-    fn account(&mut self, i: usize, now: Timestamp) -> bool {
+    pub(super) fn account(&mut self, i: usize, now: Timestamp) -> bool {
         let pod = &mut self.pods[i];
         let group = &mut self.list[pod.group];
         let before = pod.ready;
@@ -284,7 +284,7 @@ impl Group {
     }
 }
 
-fn schedule(pod: &mut Pod, profile: &Profile, probe: Probe, queue: &mut Queue) {
+pub(super) fn schedule(pod: &mut Pod, profile: &Profile, probe: Probe, queue: &mut Queue) {
     if let Some(look) = pod.next_look(profile.ready, probe) {
         queue.push(look.at, Work::Probe(pod.id, look.generation));
     }

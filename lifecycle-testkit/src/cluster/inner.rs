@@ -132,7 +132,7 @@ impl Inner {
 
     fn happen(&mut self, work: Work) {
         if !matches!(work, Work::Notice) {
-            self.serve(self.now.as_millis() as i64);
+            self.serve_until_now();
         }
         match work {
             Work::Notice => self.noticed = true,
@@ -174,7 +174,7 @@ impl Inner {
     }
 
     /// The world is not what it was.
-    fn changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         // a window that begins with this change is known exactly
         self.settle();
         self.reroute();
@@ -258,7 +258,7 @@ impl Inner {
     pub(super) fn begin(&mut self, fault: Fault, span: Millis) {
         let until = self.now + span;
         if fault == Fault::PodKill {
-            self.serve(self.now.as_millis() as i64);
+            self.serve_until_now();
             if let Some(at) = self.groups.kill_newest() {
                 self.queue.push(self.now + self.config.api_latency, Work::Reconcile(at));
                 self.changed();
@@ -280,6 +280,11 @@ impl Inner {
             list.iter().map(|group| Arm { ready: group.ready, capacity: group.profile.capacity }).collect();
         let find = |number| list.iter().position(|group| group.revision.number.0 == number);
         self.traffic.reroute(self.route.as_ref().map(|status| &status.route), &arms, find);
+    }
+
+    /// Hands out every request up to now, before something changes.
+    pub(super) fn serve_until_now(&mut self) {
+        self.serve(self.now.as_millis() as i64);
     }
 
     /// Hands out every request up to this time. Long stretches are cut, so that any window within

@@ -26,6 +26,7 @@ mod groups;
 mod handles;
 mod hooks;
 mod inner;
+mod others;
 mod pod;
 mod profile;
 mod queue;

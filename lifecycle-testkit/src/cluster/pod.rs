@@ -55,6 +55,8 @@ pub(super) struct Pod {
     pub(super) group: usize,
     pub(super) life: Life,
     pub(super) ready: bool,
+    /// It fails every probe, whatever its version does.
+    pub(super) broken: bool,
     /// Failed verdicts so far.
     pub(super) verdicts: u32,
     /// Failed probes in a row.
@@ -79,6 +81,7 @@ impl Pod {
             group,
             life: Life::Starting,
             ready: false,
+            broken: false,
             verdicts: 0,
             streak: 0,
             next_probe: 1,
@@ -100,15 +103,21 @@ impl Pod {
         self.life != Life::Stopping
     }
 
+    /// When this replica passes its probe, where those of its version do so.
+    const fn own(&self, readiness: Readiness) -> Readiness {
+        if self.broken { Readiness::Never } else { readiness }
+    }
+
     /// The process runs from now on.
     pub(super) fn start(&mut self, now: Timestamp, readiness: Readiness) {
         self.life = Life::Running(now.as_millis() as i64);
-        self.ready = readiness == Readiness::AtOnce;
+        self.ready = self.own(readiness) == Readiness::AtOnce;
     }
 
     /// Takes every probe up to now into account.
     pub(super) fn account(&mut self, now: Timestamp, readiness: Readiness, probe: Probe) {
         let Life::Running(start) = self.life else { return };
+        let readiness = self.own(readiness);
         let elapsed = (now.as_millis() as i64 - start).max(0) as u64;
         let upto = elapsed / probe.interval.get();
         while self.next_probe <= upto {
@@ -139,7 +148,7 @@ impl Pod {
     /// something else does. Everything up to now must be accounted for.
     pub(super) fn next_look(&mut self, readiness: Readiness, probe: Probe) -> Option<Look> {
         let Life::Running(start) = self.life else { return None };
-        let at = self.next_change(readiness, probe)?;
+        let at = self.next_change(self.own(readiness), probe)?;
         self.generation += 1;
         let ms = start.saturating_add_unsigned(at.saturating_mul(probe.interval.get()));
         Some(Look { at: Timestamp::from_millis(ms.max(0) as u64), generation: self.generation })

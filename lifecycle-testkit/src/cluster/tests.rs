@@ -220,6 +220,56 @@ fn a_killed_replica_is_replaced() {
 }
 
 #[test]
+fn a_size_that_somebody_else_changed_keeps_its_token_until_the_wish_is_repeated() {
+    let cluster = empty();
+    scale(&cluster, 1, 3, 4).unwrap();
+    cluster.advance(secs(30));
+    assert!(cluster.change_size(&revision(1), 1) && !cluster.change_size(&revision(2), 1));
+    cluster.advance(Millis(20));
+    assert_eq!((counts(&cluster, 1), group(&cluster, 1).token), ([1, 1, 2], Token(4)));
+    scale(&cluster, 1, 3, 4).unwrap();
+    cluster.advance(secs(30));
+    assert_eq!(counts(&cluster, 1), [3, 3, 0]);
+}
+
+#[test]
+fn a_replica_that_somebody_deleted_drains_and_is_replaced() {
+    let cluster = serving();
+    scale(&cluster, 2, 2, 1).unwrap();
+    cluster.advance(secs(30));
+    assert!(cluster.delete_replica(&revision(2)) && !cluster.delete_replica(&revision(3)));
+    assert_eq!(counts(&cluster, 2), [1, 1, 1]);
+    cluster.advance(secs(6));
+    assert_eq!(counts(&cluster, 2), [2, 1, 0]);
+    cluster.advance(secs(20));
+    assert_eq!((counts(&cluster, 2), counts(&cluster, 1)), ([2, 2, 0], [10, 10, 0]));
+}
+
+#[test]
+fn a_broken_replica_is_unready_two_probes_later_and_the_first_to_be_stopped() {
+    let cluster = empty();
+    scale(&cluster, 1, 3, 1).unwrap();
+    cluster.advance(secs(30));
+    assert!(cluster.break_replica(&revision(1)));
+    cluster.advance(secs(11));
+    assert_eq!((counts(&cluster, 1), group(&cluster, 1).failed_attempts), ([3, 2, 0], 1));
+    scale(&cluster, 1, 2, 2).unwrap();
+    cluster.advance(secs(1));
+    assert_eq!((counts(&cluster, 1), group(&cluster, 1).failed_attempts), ([2, 2, 1], 0));
+}
+
+#[test]
+fn a_replica_of_one_group_is_killed_though_another_has_newer_ones() {
+    let cluster = serving();
+    scale(&cluster, 2, 2, 1).unwrap();
+    cluster.advance(secs(30));
+    assert!(cluster.kill_replica(&revision(1)));
+    assert_eq!((counts(&cluster, 1), counts(&cluster, 2)), ([9, 9, 0], [2, 2, 0]));
+    cluster.advance(secs(30));
+    assert_eq!(counts(&cluster, 1), [10, 10, 0]);
+}
+
+#[test]
 fn extremes_count_from_the_start_over_all_revisions() {
     assert_eq!(empty().extremes(), (0, 0));
     let cluster = serving();

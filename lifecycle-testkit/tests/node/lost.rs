@@ -1,8 +1,9 @@
 //! Nodes that are lost and come back.
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod};
 use kube::Api;
 use lifecycle_local::supervise::ProcessId;
+use lifecycle_testkit::kubernetes::control_plane::{ControlPlane, ControlPlaneOptions};
 use lifecycle_testkit::kubernetes::node::Loss;
 use serde_json::{Value, json};
 
@@ -88,4 +89,26 @@ async fn pods_of_a_node_that_is_lost_for_long_are_made_anew_elsewhere() {
     // the old ones, which nobody could stop, go now
     let pods = world.ready(2).await;
     assert!(pods.iter().all(|pod| on(pod) != lost));
+}
+
+#[tokio::test]
+async fn what_happened_while_the_api_server_was_away_is_told_once_it_is_back() {
+    let own = ControlPlane::start(ControlPlaneOptions::new()).await.unwrap();
+    let client = own.client().await.unwrap();
+    let world = World::of(client, "away", |options| options.time_scale(10.0)).await;
+    world.pod("web", agent("agent-app:1.0.0", json!({}))).await;
+    world.container("web", "ready pod", |status| status.ready).await;
+    let before = world.node.pids("away", "web").unwrap();
+    own.stop_api_server().await.unwrap();
+    world.node.kill("away", "web").unwrap();
+    until("another process", async || {
+        let pids = world.node.pids("away", "web").unwrap();
+        if pids.is_empty() || pids == before { Err(pids) } else { Ok(()) }
+    })
+    .await;
+    own.start_api_server().await.unwrap();
+    let restarted = |status: &ContainerStatus| status.ready && status.restart_count == 1;
+    world.container("web", "restarted pod", restarted).await;
+    world.pod("next", agent("agent-app:1.0.0", json!({}))).await;
+    world.ready(2).await;
 }

@@ -66,7 +66,8 @@ impl Version {
 
     /// As text for kubectl.
     pub(crate) fn manifest(&self) -> String {
-        let env: Vec<Value> = self.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let env: Vec<Value> =
+            self.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let mut spec = json!({
             "version": self.version, "strategy": self.strategy, "replicas": self.replicas, "drain": "1s",
             "healthCheck": {"interval": "1s", "timeout": "1s", "failureThreshold": 1},
@@ -158,6 +159,9 @@ impl Agent {
 
     /// Does this version serve, whole, with nothing on its way?
     pub(crate) fn is_healthy(&self, version: &str) -> bool {
-        self.is_current() && self.phase() == "healthy" && self.stable() == Some(version) && self.canary().is_none()
+        self.is_current()
+            && self.phase() == "healthy"
+            && self.stable() == Some(version)
+            && self.canary().is_none()
     }
 }

@@ -28,8 +28,13 @@ pub(super) fn apply(kubeconfig: &Path, namespace: Option<&str>, manifest: &str) 
     if let Some(namespace) = namespace {
         kubectl.args(["--namespace", namespace]);
     }
-    let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect(MISSING);
+    let mut child =
+        kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect(MISSING);
     child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "kubectl apply: {}\n{manifest}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "kubectl apply: {}\n{manifest}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -2,6 +2,7 @@
 //! all tests share.
 
 mod agent;
+mod history;
 mod kubectl;
 mod operator;
 
@@ -15,7 +16,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, PostParams};
 use kube::{Client, Resource};
 use lifecycle_k8s::crd::AgentDeployment;
-use lifecycle_testkit::kubernetes::control_plane::{ControlPlane, ControlPlaneOptions};
+use lifecycle_testkit::kubernetes::control_plane::{ApiRequest, ControlPlane, ControlPlaneOptions, Moment};
 use lifecycle_testkit::kubernetes::load::{Load, LoadOptions};
 use lifecycle_testkit::kubernetes::node::{Image, Node, NodeOptions};
 use lifecycle_testkit::kubernetes::prometheus::{Prometheus, PrometheusOptions};
@@ -24,6 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 pub(crate) use agent::{Agent, Version};
+pub(crate) use history::History;
 pub(crate) use operator::Operator;
 
 /// Longer than anything takes on a busy machine; nothing waits for it unless it fails.
@@ -100,6 +102,12 @@ impl Stage {
         Self::on(&shared.control_plane, &shared.node, Some(shared.prometheus.url()), namespace).await
     }
 
+    /// A stage whose operator asks this Prometheus, or none.
+    pub(crate) async fn measured_by(prometheus: Option<String>, namespace: &str) -> Self {
+        let shared = shared().await;
+        Self::on(&shared.control_plane, &shared.node, prometheus, namespace).await
+    }
+
     /// A stage in a control plane of the test's own.
     pub(crate) async fn on(
         control_plane: &'static ControlPlane,
@@ -108,8 +116,7 @@ impl Stage {
         namespace: &str,
     ) -> Self {
         let client = control_plane.client().await.unwrap();
-        let stage =
-            Self { namespace: namespace.to_owned(), client, control_plane, node, prometheus };
+        let stage = Self { namespace: namespace.to_owned(), client, control_plane, node, prometheus };
         let namespaces: Api<Namespace> = Api::all(stage.client.clone());
         create(&namespaces, json!({"metadata": {"name": namespace}})).await;
         let rules = operator::lifecycle(&["rbac", "--watch-namespace", namespace, "--namespace", namespace]);
@@ -138,7 +145,20 @@ impl Stage {
 
     /// One of several operators.
     pub(crate) async fn operator_called(&self, identity: &str) -> Operator {
-        Operator::start(self, identity, self.prometheus.as_deref()).await
+        Operator::start(self, identity, self.prometheus.as_deref(), Operator::QUICK_LEASE).await
+    }
+
+    /// An operator that keeps its Lease while the API server is gone for some seconds.
+    pub(crate) async fn patient_operator(&self) -> Operator {
+        Operator::start(self, "operator", self.prometheus.as_deref(), Operator::LONG_LEASE).await
+    }
+
+    /// What the operator asked of the API server since then, but for its Lease and the beginnings of watches.
+    pub(crate) fn asked(&self, moment: &Moment) -> Vec<ApiRequest> {
+        let user = format!("system:serviceaccount:{}:{}", self.namespace, operator::ACCOUNT);
+        let mut requests = self.control_plane.requests_since(moment).unwrap();
+        requests.retain(|request| request.user == user && !request.is_lease() && !request.is_watch());
+        requests
     }
 
     /// So many requests a second by the endpoints of the Service, a third of them POST.
@@ -191,9 +211,14 @@ impl Stage {
     pub(crate) async fn events(&self) -> Vec<(String, String)> {
         let api: Api<k8s_openapi::api::events::v1::Event> = self.api();
         let mut events = api.list(&kube::api::ListParams::default()).await.unwrap().items;
-        events.retain(|event| event.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some("AgentDeployment")));
+        events.retain(|event| {
+            event.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some("AgentDeployment"))
+        });
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
-        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+        events
+            .into_iter()
+            .map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default()))
+            .collect()
     }
 
     /// Waits for an Event with this reason whose note says this.
@@ -207,6 +232,12 @@ impl Stage {
         })
         .await;
     }
+}
+
+/// Applies a manifest as an administrator.
+#[allow(dead_code, reason = "for the bench, which has no stage")]
+pub(crate) fn apply(control_plane: &ControlPlane, namespace: &str, manifest: &str) {
+    kubectl::apply(&control_plane.kubeconfig("admin").unwrap(), Some(namespace), manifest);
 }
 
 /// Creates an object.
@@ -232,7 +263,9 @@ pub(crate) async fn until_within<T, E: std::fmt::Debug>(
     loop {
         match look().await {
             Ok(answer) => return answer,
-            Err(seen) if Instant::now() >= deadline => panic!("not within {within:?}: {what}; seen: {seen:#?}"),
+            Err(seen) if Instant::now() >= deadline => {
+                panic!("not within {within:?}: {what}; seen: {seen:#?}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

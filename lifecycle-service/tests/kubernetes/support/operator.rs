@@ -26,14 +26,37 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    pub(super) async fn start(stage: &Stage, identity: &str, prometheus: Option<&str>) -> Self {
-        let kubeconfig = stage.control_plane.service_account_kubeconfig(&stage.namespace, ACCOUNT).await.unwrap();
+    /// Lease duration, renew deadline and retry period, as short as they can be.
+    pub(super) const QUICK_LEASE: [&str; 3] = ["3s", "2s", "200ms"];
+    /// So long that it outlives an API server that is gone for a while, also on a busy machine.
+    pub(super) const LONG_LEASE: [&str; 3] = ["60s", "50s", "1s"];
+
+    pub(super) async fn start(
+        stage: &Stage,
+        identity: &str,
+        prometheus: Option<&str>,
+        [duration, deadline, period]: [&str; 3],
+    ) -> Self {
+        let kubeconfig =
+            stage.control_plane.service_account_kubeconfig(&stage.namespace, ACCOUNT).await.unwrap();
         let listen = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
         command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info").args([
-            "operator", "--namespace", &stage.namespace, "--lease-namespace", &stage.namespace,
-            "--identity", identity, "--listen", &listen,
-            "--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "200ms",
+            "operator",
+            "--namespace",
+            &stage.namespace,
+            "--lease-namespace",
+            &stage.namespace,
+            "--identity",
+            identity,
+            "--listen",
+            &listen,
+            "--lease-duration",
+            duration,
+            "--renew-deadline",
+            deadline,
+            "--retry-period",
+            period,
         ]);
         if let Some(url) = prometheus {
             command.args(["--prometheus", url]);
@@ -50,7 +73,9 @@ impl Operator {
             if self.process.exited().unwrap().is_some() {
                 panic!("the operator has ended: {}", self.process.log_tail());
             }
-            tokio::net::TcpStream::connect(&self.listen).await.map_err(|error| (error, self.process.log_tail()))
+            tokio::net::TcpStream::connect(&self.listen)
+                .await
+                .map_err(|error| (error, self.process.log_tail()))
         })
         .await;
     }
@@ -63,6 +88,11 @@ impl Operator {
             if holder.as_deref() == Some(&*self.identity) { Ok(()) } else { Err(holder) }
         })
         .await;
+    }
+
+    /// Is it the process that was started, all the while?
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.process.exited().unwrap().is_none()
     }
 
     /// Ends it as a crash would.

@@ -13,8 +13,10 @@ const CLAIM_PORT: u16 = 10_250;
 /// itself.
 ///
 /// ```
+/// use std::net::Ipv4Addr;
 /// use lifecycle_testkit::kubernetes::node::dial;
-/// assert_eq!(dial([10, 1, 2, 3].into()), [127, 1, 2, 3]);
+///
+/// assert_eq!(dial(Ipv4Addr::new(10, 1, 2, 3)), Ipv4Addr::new(127, 1, 2, 3));
 /// ```
 #[must_use]
 pub const fn dial(reported: Ipv4Addr) -> Ipv4Addr {

@@ -14,7 +14,8 @@ pub enum Mode {
     /// Each container is a process of this machine.
     Processes,
     /// No process: a pod is Running and Ready this long after it was bound, and gone as soon as it is
-    /// deleted. Three calls a pod (bind, status, delete), for pods by the hundred.
+    /// deleted. Three calls a pod (bind, status, delete), for pods by the hundred. Nothing else can be made to
+    /// happen to them.
     MarkReady {
         /// From the binding to Ready.
         after: Duration,
