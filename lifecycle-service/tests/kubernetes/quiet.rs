@@ -9,16 +9,6 @@ use crate::support::{Stage, Version, run};
 /// A minute: the claim is that nothing happens in it.
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn asked(
-    stage: &Stage,
-    moment: &lifecycle_testkit::kubernetes::control_plane::Moment,
-) -> Vec<ApiRequest> {
-    let user = format!("system:serviceaccount:{}:lifecycle-operator", stage.namespace);
-    let mut requests = stage.control_plane.requests_since(moment).unwrap();
-    requests.retain(|request| request.user == user && !request.is_lease());
-    requests
-}
-
 #[test]
 fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
     run(async {
@@ -32,7 +22,7 @@ fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
         stage.until("the old revision is gone", |agent| agent.status.current_replicas == 2).await;
         // what is written late is written within 2 s
         tokio::time::sleep(Duration::from_secs(4)).await;
-        let requests = asked(&stage, &moment).await;
+        let requests = stage.asked_or_watched(&moment);
         println!("a canary of three steps and two replicas: {} requests", requests.len());
         for ((_, verb, resource), n) in counts(&requests) {
             println!("  {n} {verb} {resource}");
@@ -40,7 +30,7 @@ fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
 
         let settled = stage.control_plane.moment().unwrap();
         tokio::time::sleep(MINUTE).await;
-        let mut requests = asked(&stage, &settled).await;
+        let mut requests = stage.asked_or_watched(&settled);
         assert!(!requests.iter().any(ApiRequest::is_list), "{requests:?}");
         requests.retain(|request| !request.is_watch());
         assert_eq!(requests, []);
