@@ -24,6 +24,7 @@ use crate::look::{
     DeploymentSeen, EndpointsSeen, PodSeen, RevisionSeen, ServiceSeen, controller_of, labels_of, service_of,
 };
 use crate::names;
+use crate::object::Owner;
 
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Caches {
         (caches, task, changes)
     }
 
-    pub(crate) fn watch_and_tell(
+    fn watch_and_tell(
         client: &Client,
         scope: &Scope,
         tell: Option<UnboundedSender<Changed>>,
@@ -227,14 +228,17 @@ impl Caches {
         Err(BackendError::new("kubernetes", operation, ErrorKind::Transient, message.to_owned()))
     }
 
-    /// The pods of the target that a Deployment with one of these uids controls.
-    pub(crate) fn pods_of<'a>(
-        &self,
-        namespace: &str,
-        target: &str,
-        deployments: impl Iterator<Item = &'a DeploymentSeen>,
-    ) -> Vec<PodSeen> {
-        let uids: Vec<&str> = deployments.map(|deployment| deployment.uid.as_str()).collect();
+    /// The Deployments that this owner controls, by its uid.
+    pub(super) fn deployments_of(&self, owner: &Owner) -> Vec<DeploymentSeen> {
+        let mut all = self.deployments.group(&owner.namespace, &owner.name);
+        all.retain(|deployment| deployment.owner.as_deref() == Some(&*owner.uid));
+        all
+    }
+
+    /// The pods of the owner that one of these Deployments controls, by uid.
+    pub(super) fn pods_of(&self, owner: &Owner, deployments: &[DeploymentSeen]) -> Vec<PodSeen> {
+        let (namespace, target) = (&owner.namespace, &owner.name);
+        let uids: Vec<&str> = deployments.iter().map(|deployment| deployment.uid.as_str()).collect();
         let sets: Vec<(String, String)> = self.replica_sets.group(namespace, target);
         let ours = |pod: &PodSeen| {
             sets.iter().any(|(uid, owner)| *uid == pod.replica_set && uids.contains(&owner.as_str()))

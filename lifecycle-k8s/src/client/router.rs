@@ -147,9 +147,7 @@ impl KubeRouter {
 
     /// Names of the ready pods that shall get requests.
     fn wanted(&self, route: &RecordedRoute) -> Vec<String> {
-        let mut deployments = self.caches.deployments.group(&self.owner.namespace, &self.owner.name);
-        deployments.retain(|deployment| deployment.owner.as_deref() == Some(&*self.owner.uid));
-        let pods = self.caches.pods_of(&self.owner.namespace, &self.owner.name, deployments.iter());
+        let pods = self.caches.pods_of(&self.owner, &self.caches.deployments_of(&self.owner));
         let target = route.target().map(|revision| &*revision.hash);
         let ready = pods.into_iter().filter(|pod| pod.is_ready());
         ready.filter(|pod| route.balanced || Some(&*pod.revision) == target).map(|pod| pod.name).collect()

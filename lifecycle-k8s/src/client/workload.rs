@@ -64,9 +64,7 @@ impl KubeWorkload {
     /// The Deployments of this owner, by uid.
     #[must_use]
     pub fn deployments(&self) -> Vec<DeploymentSeen> {
-        let mut all = self.caches.deployments.group(&self.owner.namespace, &self.owner.name);
-        all.retain(|deployment| deployment.owner.as_deref() == Some(&*self.owner.uid));
-        all
+        self.caches.deployments_of(&self.owner)
     }
 
     /// The records of this owner's revisions, by uid.
@@ -188,7 +186,7 @@ impl KubeWorkload {
         let newest = self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
         newest.map(|(_, template)| template).or_else(|| {
             let record = self.records().into_iter().find(|record| *record.hash == *revision.hash)?;
-            Some(record.template)
+            Some(Value::clone(&record.template))
         })
     }
 
@@ -271,7 +269,7 @@ impl Workload for KubeWorkload {
     async fn observe(&self) -> BackendResult<Vec<GroupStatus>> {
         self.caches.check("observe")?;
         let deployments = self.deployments();
-        let pods = self.caches.pods_of(&self.owner.namespace, &self.owner.name, deployments.iter());
+        let pods = self.caches.pods_of(&self.owner, &deployments);
         let now = Instant::now();
         let mut memory = self.memory();
         memory.attempts.look(pods.iter(), now);

@@ -44,8 +44,7 @@ impl Damage {
 /// Sizes that were changed and Deployments that were deleted since the machine looked last. It puts them back by
 /// itself, as soon as that is safe.
 pub(super) fn sizes(target: &Target) -> Vec<Problem> {
-    let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
-    let Some(state) = state else { return Vec::new() };
+    let Some(state) = target.state() else { return Vec::new() };
     changed_sizes(&target.owner.name, state, &target.workload.deployments())
 }
 

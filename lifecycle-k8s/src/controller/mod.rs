@@ -14,14 +14,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::channel::mpsc as stream;
-use futures::{FutureExt, StreamExt};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, stream};
 use kube::Client;
 use kube::runtime::controller as runtime;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Config, Controller as Runner, PredicateConfig, WatchStreamExt, predicates, watcher};
-use tokio::sync::mpsc;
 
 pub use options::{ControllerOptions, NoObserver, Observer, Plain, Reconciled, Surroundings};
 pub use problem::Problem;
@@ -47,11 +46,16 @@ use target::Target;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Controller {
     context: Arc<Context>,
-    changed: mpsc::UnboundedReceiver<Changed>,
+    changes: BoxStream<'static, Changed>,
     feeds: crate::client::CachesTask,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("context", &self.context).finish_non_exhaustive()
+    }
 }
 
 /// What every reconciliation shares.
@@ -78,8 +82,7 @@ impl Controller {
     /// A controller that has looked at nothing yet.
     #[must_use]
     pub fn new(client: Client, options: ControllerOptions) -> Self {
-        let (tell, changed) = mpsc::unbounded_channel();
-        let (caches, feeds) = Caches::watch_and_tell(&client, &options.scope, Some(tell));
+        let (caches, feeds, changes) = Caches::watch_with_changes(&client, &options.scope);
         let reporter =
             Reporter { controller: names::CONTROLLER.to_owned(), instance: options.instance.clone() };
         let recorder = Recorder::new(client.clone(), reporter);
@@ -91,7 +94,7 @@ impl Controller {
             targets: Mutex::default(),
             services: Mutex::default(),
         };
-        Self { context: Arc::new(context), changed, feeds }
+        Self { context: Arc::new(context), changes: changes.boxed(), feeds }
     }
 
     /// What it has seen: for readiness probes.
@@ -102,7 +105,7 @@ impl Controller {
 
     /// Works until `shutdown` resolves, then finishes the reconciliations that have begun.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-        let Self { context, changed, feeds } = self;
+        let Self { context, changes, feeds } = self;
         let feeds = tokio::spawn(feeds.run());
         let api = context.options.scope.api::<AgentDeployment>(&context.client);
         let (reader, writer) = reflector::store();
@@ -117,7 +120,7 @@ impl Controller {
         let unready = unready(shutdown.clone(), reader.clone());
         let runner = Runner::for_stream(objects, reader)
             .with_config(config)
-            .reconcile_on(woken(Arc::clone(&context), changed))
+            .reconcile_on(woken(Arc::clone(&context), changes))
             .graceful_shutdown_on(shutdown)
             .run(reconcile::reconcile, reconcile::failed, Arc::clone(&context));
         let working = runner.for_each(|result| async move {
@@ -164,19 +167,12 @@ fn wakes(object: &AgentDeployment) -> Option<u64> {
 /// Objects that have to look because something of theirs changed.
 fn woken(
     context: Arc<Context>,
-    mut changed: mpsc::UnboundedReceiver<Changed>,
+    changes: BoxStream<'static, Changed>,
 ) -> impl futures::Stream<Item = ObjectRef<AgentDeployment>> {
-    let (tell, told) = stream::unbounded();
-    tokio::spawn(async move {
-        while let Some(change) = changed.recv().await {
-            for (namespace, name) in context.who_looks(change) {
-                if tell.unbounded_send(ObjectRef::new(&name).within(&namespace)).is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    told
+    changes.flat_map(move |change| {
+        let who = context.who_looks(change).into_iter();
+        stream::iter(who.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)))
+    })
 }
 
 impl Context {

@@ -148,19 +148,17 @@ fn problem(target: &mut Target, tick: Option<&Tick>) -> Option<Problem> {
     let refused = target.refused().cloned();
     let Some(tick) = tick else { return refused };
     let failed = still_fails(target, tick);
-    let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
     refused
         .or(failed)
         .or_else(|| target.damage.shown().cloned())
-        .or_else(|| state.and_then(|state| state.trouble.as_deref()).map(Problem::replicas))
+        .or_else(|| target.state().and_then(|state| state.trouble.as_deref()).map(Problem::replicas))
         .or_else(|| lost.map(Problem::traffic))
 }
 
 /// A call that fails is made again after a while: it still fails until one has not, or nothing is left to be done.
 fn still_fails(target: &mut Target, tick: &Tick) -> Option<Problem> {
     let failed = Problem::worst(&tick.errors);
-    let state = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state);
-    let is_done = state.is_none_or(|state| {
+    let is_done = target.state().is_none_or(|state| {
         let groups =
             state.groups.iter().all(|group| group.acked >= group.token && group.seen.desired == group.wish);
         groups && state.route.acked >= state.route.token && state.hook.is_none()
@@ -173,9 +171,7 @@ fn still_fails(target: &mut Target, tick: &Tick) -> Option<Problem> {
 
 /// Revisions that are not remembered any more go, when no rollout is on its way.
 async fn forget(target: &Target) -> Result<(), BackendError> {
-    let Some(state) = target.driver.as_ref().and_then(lifecycle_core::driver::Driver::state) else {
-        return Ok(());
-    };
+    let Some(state) = target.state() else { return Ok(()) };
     if state.is_active() || state.next.is_some() || state.stable.is_none() {
         return Ok(());
     }

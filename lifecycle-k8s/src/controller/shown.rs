@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use lifecycle_core::backend::{BackendResult, News, Record};
-use lifecycle_core::driver::{Driver, Tick};
+use lifecycle_core::driver::Tick;
 use lifecycle_core::machine::{Event, EventKind, State};
 use lifecycle_core::plan::Plan;
 use lifecycle_core::report::Status;
@@ -71,9 +71,9 @@ pub(super) async fn write(
     let after = {
         let mut shown = target.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.problem = problem;
-        let (driver, unknown) = (target.driver.as_ref(), State::default());
-        let state = driver.and_then(Driver::state).unwrap_or(&unknown);
-        let plan = driver.map(|driver| &**driver.plan());
+        let unknown = State::default();
+        let state = target.state().unwrap_or(&unknown);
+        let plan = target.driver.as_ref().map(|driver| &**driver.plan());
         let status = tick.map(|tick| &tick.status);
         render(&before, &mut shown, &selector(&target.owner), (state, plan), status, &[])
     };

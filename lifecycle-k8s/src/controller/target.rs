@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use lifecycle_core::backend::{BackendResult, Backends, Splitting};
 use lifecycle_core::driver::{Driver, Target as Wanted, Tick};
+use lifecycle_core::machine::State;
 use lifecycle_core::plan::Mode;
 use lifecycle_core::spec::{Manifest, TrafficProvider};
 use lifecycle_core::strategy::{self, PlanContext};
@@ -25,6 +26,8 @@ pub(crate) struct Target {
     pub(super) writer: Writer,
     pub(super) workload: Arc<KubeWorkload>,
     pub(super) router: Option<Arc<KubeRouter>>,
+    /// The router that there would be if its Service were there.
+    spare: Option<Arc<KubeRouter>>,
     pub(super) store: Arc<StatusStore<AgentDeployment>>,
     /// What the store shows beside the record.
     pub(super) shown: Arc<Mutex<Shown>>,
@@ -66,6 +69,7 @@ impl Target {
             writer,
             workload: Arc::new(workload),
             router: None,
+            spare: None,
             store: Arc::new(store),
             shown,
             driver: None,
@@ -116,6 +120,11 @@ impl Target {
         }
     }
 
+    /// The state of the engine, once there is one.
+    pub(super) fn state(&self) -> Option<&State> {
+        self.driver.as_ref().and_then(Driver::state)
+    }
+
     /// Why the newest spec is not followed.
     pub(super) const fn refused(&self) -> Option<&Problem> {
         self.refused.as_ref()
@@ -140,7 +149,8 @@ impl Target {
     fn follow(&mut self, context: &Context, key: &Key, object: &AgentDeployment) {
         let is_new = self.generation != object.metadata.generation || self.generation.is_none();
         // a Service that came, went or was changed may mend what was refused, or change which backends there are
-        let is_waiting = self.driver.is_none() || self.router.is_none() || self.refused.is_some();
+        let has_come = self.spare.as_ref().is_some_and(|router| router.exists());
+        let is_waiting = self.driver.is_none() || has_come || self.refused.is_some();
         if !is_new && !is_waiting {
             return;
         }
@@ -191,7 +201,7 @@ impl Target {
 
     /// A rollout that only moves replicas needs no Service, unless one is named: a worker has none.
     fn router_for(
-        &self,
+        &mut self,
         context: &Context,
         key: &Key,
         object: &AgentDeployment,
@@ -201,11 +211,16 @@ impl Target {
         let service = Arc::clone(&manifest.spec.traffic().service);
         context.follow_service(key, &service);
         let caches = Arc::clone(&context.caches);
-        let router = KubeRouter::new(self.owner.clone(), service, self.writer.clone(), caches);
+        let router = Arc::new(KubeRouter::new(self.owner.clone(), service, self.writer.clone(), caches));
         let is_needed = matches!(wanted.plan.mode(), Mode::Routed { .. }) || object.spec.traffic.is_some();
+        self.spare = None;
         match &self.router {
             Some(same) if same.service() == router.service() => Some(Arc::clone(same)),
-            _ => (is_needed || router.exists()).then(|| Arc::new(router)),
+            _ if is_needed || router.exists() => Some(router),
+            _ => {
+                self.spare = Some(router);
+                None
+            }
         }
     }
 

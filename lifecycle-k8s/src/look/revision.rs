@@ -1,5 +1,7 @@
 //! What a revision runs, kept apart from its Deployment.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use lifecycle_core::version::Version;
 use serde_json::Value;
@@ -23,7 +25,7 @@ pub struct RevisionSeen {
     /// The version people know it by.
     pub version: Version,
     /// The pod template with everything that was added to it.
-    pub template: Value,
+    pub template: Arc<Value>,
 }
 
 impl RevisionSeen {
@@ -38,7 +40,7 @@ impl RevisionSeen {
             owner: controller_of(meta).map(|owner| owner.uid.clone()),
             hash: hash.to_owned(),
             version: Version::parse(annotation(meta, names::VERSION_ANNOTATION)?).ok()?,
-            template: object.data.as_ref()?.0.get("template")?.clone(),
+            template: Arc::new(object.data.as_ref()?.0.get("template")?.clone()),
         })
     }
 }
