@@ -58,13 +58,13 @@ async fn measure(n: usize) {
         let row = Row::begin(control_plane, &operator);
         futures::stream::iter(0..n).for_each_concurrent(16, |i| apply(&agents, manifest(i, version))).await;
         until_all(&agents, n, version).await;
-        row.end(&format!("{version} everywhere"), n);
+        row.end(&format!("{version} everywhere"), n).await;
     }
     // what is written late is written within some seconds
     tokio::time::sleep(Duration::from_secs(10)).await;
     let row = Row::begin(control_plane, &operator);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    row.end("a minute without changes", n);
+    row.end("a minute without changes", n).await;
 }
 
 async fn start(control_plane: &ControlPlane) -> Supervised {
@@ -117,11 +117,11 @@ impl<'a> Row<'a> {
         Self { control_plane, operator, moment, began, cpu: cpu(operator.pid()) }
     }
 
-    fn end(self, what: &str, n: usize) {
+    async fn end(self, what: &str, n: usize) {
         let took = self.began.elapsed();
         let spent = cpu(self.operator.pid()) - self.cpu;
         let user = format!("system:serviceaccount:{NAMESPACE}:lifecycle-operator");
-        let mut requests = self.control_plane.requests_since(&self.moment).unwrap();
+        let mut requests = self.control_plane.requests_since(&self.moment).await.unwrap();
         requests.retain(|request| request.user == user && !request.is_lease() && !request.is_watch());
         let each = |amount: f64| amount / n as f64;
         println!(

@@ -95,7 +95,7 @@ impl Scene {
             );
             assert_eq!(agent.condition("Available").0, "True", "{agent:?}");
         }
-        let asked = stage.asked(&moment);
+        let asked = stage.asked(&moment).await;
         println!("{reason}: {} requests in {STAYS:?}: {:?}", asked.len(), counts(&asked));
         assert!(asked.len() <= MOST_REQUESTS, "{asked:#?}");
         assert!(self.operator.is_alive(), "{}", self.operator.log());

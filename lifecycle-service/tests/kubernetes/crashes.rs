@@ -34,7 +34,7 @@ async fn killed_all_along(stage: &Stage, strategy: &'static str) {
     stage.until_healthy("1.5.0").await;
     let agent = stage.until("nothing else runs", |agent| agent.status.current_replicas == 4).await;
     assert_eq!(agent.status.ready_replicas, 4, "{}", operator.log());
-    let created = stage.control_plane.requests_since(&moment).unwrap();
+    let created = stage.control_plane.requests_since(&moment).await.unwrap();
     let created = created.iter().filter(|r| {
         r.namespace == stage.namespace && r.verb == "create" && r.resource == "deployments" && r.code == 201
     });

@@ -345,7 +345,7 @@ fn a_permission_that_was_taken_away_is_named_and_the_rollout_goes_on_with_it() {
         let moment = scene.stage.control_plane.moment().unwrap();
         let told = scene.history.seen().len();
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let asked = scene.stage.asked(&moment);
+        let asked = scene.stage.asked(&moment).await;
         println!("forbidden: {} requests in 6 s: {:?}", asked.len(), counts(&asked));
         assert!(asked.len() <= 20, "{asked:#?}");
         for agent in &scene.history.seen()[told..] {
@@ -372,7 +372,7 @@ fn an_operator_without_its_role_waits_for_it() {
         .await;
         let moment = scene.stage.control_plane.moment().unwrap();
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let asked = scene.stage.asked(&moment);
+        let asked = scene.stage.asked(&moment).await;
         println!("without a role: {} requests in 6 s: {:?}", asked.len(), counts(&asked));
         assert!(asked.len() <= 30, "{asked:#?}");
         assert!(scene.operator.is_alive());

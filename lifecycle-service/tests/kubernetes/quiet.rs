@@ -22,7 +22,7 @@ fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
         stage.until("the old revision is gone", |agent| agent.status.current_replicas == 2).await;
         // what is written late is written within 2 s
         tokio::time::sleep(Duration::from_secs(4)).await;
-        let requests = stage.asked_or_watched(&moment);
+        let requests = stage.asked_or_watched(&moment).await;
         println!("a canary of three steps and two replicas: {} requests", requests.len());
         for ((_, verb, resource), n) in counts(&requests) {
             println!("  {n} {verb} {resource}");
@@ -30,7 +30,7 @@ fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
 
         let settled = stage.control_plane.moment().unwrap();
         tokio::time::sleep(MINUTE).await;
-        let mut requests = stage.asked_or_watched(&settled);
+        let mut requests = stage.asked_or_watched(&settled).await;
         assert!(!requests.iter().any(ApiRequest::is_list), "{requests:?}");
         requests.retain(|request| !request.is_watch());
         assert_eq!(requests, []);

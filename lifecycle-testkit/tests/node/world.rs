@@ -52,7 +52,7 @@ impl World {
     /// What was asked of the API server since, of this namespace: verb, resource, and how often.
     pub(crate) async fn requests_since(&self, moment: &Moment) -> BTreeMap<(String, String), usize> {
         let mut counts = BTreeMap::new();
-        for request in control_plane().await.requests_since(moment).unwrap() {
+        for request in control_plane().await.requests_since(moment).await.unwrap() {
             if request.user == "admin" && request.namespace == self.name {
                 *counts.entry((request.verb, request.resource)).or_default() += 1;
             }

@@ -154,16 +154,16 @@ impl Stage {
     }
 
     /// What the operator asked of the API server since then, but for its Lease and the beginnings of watches.
-    pub(crate) fn asked(&self, moment: &Moment) -> Vec<ApiRequest> {
-        let mut requests = self.asked_or_watched(moment);
+    pub(crate) async fn asked(&self, moment: &Moment) -> Vec<ApiRequest> {
+        let mut requests = self.asked_or_watched(moment).await;
         requests.retain(|request| !request.is_watch());
         requests
     }
 
     /// What the operator asked of the API server since then, but for its Lease.
-    pub(crate) fn asked_or_watched(&self, moment: &Moment) -> Vec<ApiRequest> {
+    pub(crate) async fn asked_or_watched(&self, moment: &Moment) -> Vec<ApiRequest> {
         let user = format!("system:serviceaccount:{}:{}", self.namespace, operator::ACCOUNT);
-        let mut requests = self.control_plane.requests_since(moment).unwrap();
+        let mut requests = self.control_plane.requests_since(moment).await.unwrap();
         requests.retain(|request| request.user == user && !request.is_lease());
         requests
     }

@@ -15,7 +15,7 @@
 //! let control_plane = ControlPlane::start(ControlPlaneOptions::new().user("viewer")).await?;
 //! let begin = control_plane.moment()?;
 //! let version = control_plane.client().await?.apiserver_version().await?;
-//! assert_eq!(control_plane.requests_since(&begin)?.len(), 1, "{version:?}");
+//! assert_eq!(control_plane.requests_since(&begin).await?.len(), 1, "{version:?}");
 //! # Ok(())
 //! # }
 //! ```
@@ -173,13 +173,13 @@ impl ControlPlane {
         Moment::now(&self.own("reading the audit log")?.audit_log())
     }
 
-    /// Every request that the API server has received since then and answered by now, in the order of the audit log. A watch
-    /// counts when it begins.
+    /// Every request that the API server has received since then, in order; answers that are still on their way are
+    /// waited for, up to 5 s. A watch counts when it begins.
     ///
     /// # Errors
     /// On an existing cluster, or when the audit log cannot be read.
-    pub fn requests_since(&self, moment: &Moment) -> Result<Vec<ApiRequest>, ControlPlaneError> {
-        moment.requests(&self.own("reading the audit log")?.audit_log())
+    pub async fn requests_since(&self, moment: &Moment) -> Result<Vec<ApiRequest>, ControlPlaneError> {
+        moment.requests(&self.own("reading the audit log")?.audit_log()).await
     }
 
     /// Where the logs of the components are, for whoever looks into a failed test.
