@@ -14,29 +14,22 @@
 
 #![allow(clippy::duplicated_attributes, reason = "two columns may have the same type")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::controller::{Action, Controller, Error};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::runtime::watcher;
 use kube::{Client, CustomResource, CustomResourceExt as _};
-use lifecycle_core::backend::Backends;
-use lifecycle_core::driver::Driver;
 use lifecycle_core::spec::{Manifest, SpecError};
-use lifecycle_core::strategy::{self, PlanContext};
-use lifecycle_core::time::Timestamp;
-use lifecycle_k8s::client::{Caches, Changed, KubeRouter, KubeWorkload, Scope, StatusStore, Writer};
-use lifecycle_k8s::object::{Owner, PodSettings, pod_template};
+use lifecycle_k8s::client::Scope;
+use lifecycle_k8s::embed::{Rollout, Rollouts, Wanted, again, now};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-use tokio::sync::Mutex;
 
 /// What users write.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -63,8 +56,10 @@ struct GreeterStatus {
     rollout: Option<String>,
 }
 
-/// What a Greeter means, in the words of the manifest: here is what the platform team decides for everybody.
-fn manifest(name: &str, spec: &GreeterSpec) -> Result<Manifest, SpecError> {
+/// What a Greeter means, in the words of the manifest: here is what the platform team decides for everybody. A
+/// Service of the Greeter's name is its traffic, where there is one.
+fn manifest(greeter: &Greeter) -> Result<Manifest, SpecError> {
+    let (name, spec) = (&greeter.metadata.name, &greeter.spec);
     let container = json!({
         "name": "app", "image": format!("{}:{}", spec.image, spec.version), "ports": [{"containerPort": 8080}],
     });
@@ -80,112 +75,40 @@ fn manifest(name: &str, spec: &GreeterSpec) -> Result<Manifest, SpecError> {
     }))
 }
 
-/// One Greeter with the driver that rolls it out. All of it can be lost: what counts is in the status.
-struct Rollout {
-    workload: Arc<KubeWorkload>,
-    router: Arc<KubeRouter>,
-    store: Arc<StatusStore<Greeter>>,
-    driver: Option<Driver>,
-    /// Generation of the spec that the driver follows, and whether there was a Service.
-    followed: Option<(Option<i64>, bool)>,
+fn follow(rollout: &mut Rollout<Greeter>, greeter: &Greeter) -> anyhow::Result<()> {
+    Ok(rollout.follow(greeter, &Wanted::new(&manifest(greeter)?.spec))?)
 }
 
-impl Rollout {
-    fn new(client: &Client, caches: &Arc<Caches>, owner: &Owner) -> Self {
-        let writer = Writer::new(client.clone(), owner.namespace.as_str());
-        let router =
-            KubeRouter::new(owner.clone(), owner.name.as_str().into(), writer.clone(), Arc::clone(caches));
-        let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(caches));
-        // written together with every decision
-        let store = StatusStore::new(writer, &*owner.name, &*owner.uid).show(Arc::new(|_, _, news| {
-            let version = news.status.stable.as_ref().map(|stable| &stable.version);
-            Map::from_iter([("version".into(), json!(version)), ("phase".into(), json!(news.status.phase))])
-        }));
-        Self {
-            workload: Arc::new(workload),
-            router: Arc::new(router),
-            store: Arc::new(store),
-            driver: None,
-            followed: None,
-        }
+/// One look at one Greeter: follow what it asks for, take the steps that are due, and say when to look again.
+async fn look(greeter: &Greeter, rollouts: &Rollouts<Greeter>) -> anyhow::Result<Action> {
+    let Some(rollout) = rollouts.of(greeter) else { return Ok(Action::await_change()) };
+    let mut rollout = rollout.lock().await;
+    let name = rollout.owner().name.clone();
+    if rollout.is_behind(greeter)
+        && let Err(error) = follow(&mut rollout, greeter)
+    {
+        eprintln!("{name}: {error:#}"); // and what is on its way goes on
     }
-
-    /// Takes over a spec that is new, or a Service that came or went.
-    fn follow(&mut self, owner: &Owner, greeter: &Greeter) -> anyhow::Result<()> {
-        let followed = (greeter.metadata.generation, self.router.exists());
-        if self.followed == Some(followed) {
-            return Ok(());
-        }
-        let spec = manifest(&owner.name, &greeter.spec)?.spec;
-        let (hash, health) = (spec.revision_hash(), spec.health_check());
-        let verdict = Duration::from(health.interval) * health.failure_threshold;
-        let template =
-            pod_template(spec.template().map(|t| &**t), &owner.name, &hash, &PodSettings::of(&spec))?;
-        let mut backends = Backends::new(Arc::clone(&self.workload) as _, Arc::clone(&self.store) as _);
-        if self.router.exists() {
-            // a Service of the Greeter's name: no pod is stopped before it gets no more requests
-            backends = backends.router(Arc::clone(&self.router) as _);
-        }
-        let target = strategy::compile(&spec, &PlanContext::of(&backends))?;
-        match &mut self.driver {
-            Some(driver) => driver.set_target_with(target, backends)?,
-            none => *none = Some(Driver::new(target, backends)?),
-        }
-        self.workload.register(hash, template, verdict);
-        self.followed = Some(followed);
-        Ok(())
+    let tick = rollout.tick(now()).await?;
+    for event in tick.iter().flat_map(|tick| &tick.events) {
+        println!("{name}: {}: {}", event.kind.name(), event.kind.message());
     }
-
-    /// One look: take the steps that are due, and say when to look again.
-    async fn look(&mut self, owner: &Owner) -> anyhow::Result<Action> {
-        let Some(driver) = &mut self.driver else { return Ok(Action::await_change()) };
-        let tick = driver.tick(now()).await?;
-        for event in &tick.events {
-            println!("{}: {}: {}", owner.name, event.kind.name(), event.kind.message());
-        }
-        for error in &tick.errors {
-            eprintln!("{}: {error}", owner.name);
-        }
-        let retry = (!tick.errors.is_empty()).then_some(Duration::from_secs(1));
-        let wake = tick.wake_at.map(|at| Duration::from(at.since(now())));
-        Ok(wake.into_iter().chain(retry).min().map_or_else(Action::await_change, Action::requeue))
+    for error in tick.iter().flat_map(|tick| &tick.errors) {
+        eprintln!("{name}: {error}");
     }
-}
-
-/// The machine counts only bounded spans between two looks, so this clock may jump.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-struct Context {
-    client: Client,
-    caches: Arc<Caches>,
-    /// By uid. One is looked at by one reconciliation at a time.
-    rollouts: Mutex<HashMap<String, Arc<Mutex<Rollout>>>>,
+    Ok(again(tick.as_ref()))
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 struct Failed(anyhow::Error);
 
-async fn reconcile(greeter: Arc<Greeter>, context: Arc<Context>) -> Result<Action, Failed> {
-    let owner = Owner::of(&*greeter).filter(|_| greeter.metadata.deletion_timestamp.is_none());
-    // everything that is made belongs to the Greeter, and goes with it
-    let Some(owner) = owner else { return Ok(Action::await_change()) };
-    let rollout =
-        Arc::clone(
-            context.rollouts.lock().await.entry(owner.uid.clone()).or_insert_with(|| {
-                Arc::new(Mutex::new(Rollout::new(&context.client, &context.caches, &owner)))
-            }),
-        );
-    let mut rollout = rollout.lock().await;
-    rollout.follow(&owner, &greeter).map_err(Failed)?;
-    rollout.look(&owner).await.map_err(Failed)
+async fn reconcile(greeter: Arc<Greeter>, rollouts: Arc<Rollouts<Greeter>>) -> Result<Action, Failed> {
+    look(&greeter, &rollouts).await.map_err(Failed)
 }
 
-/// A mistake in the spec, or a write that came too late: look again soon.
-fn failed(greeter: Arc<Greeter>, error: &Failed, _: Arc<Context>) -> Action {
+/// The API server does not answer, or somebody else wrote first: look again soon.
+fn failed(greeter: Arc<Greeter>, error: &Failed, _: Arc<Rollouts<Greeter>>) -> Action {
     eprintln!("{}: {error}", greeter.metadata.name.as_deref().unwrap_or_default());
     Action::requeue(Duration::from_secs(1))
 }
@@ -197,20 +120,24 @@ async fn main() -> anyhow::Result<()> {
     crds.patch("greeters.example.com", &PatchParams::apply("greeter"), &Patch::Apply(&crd)).await?;
     await_condition(crds, "greeters.example.com", is_crd_established()).await?;
 
-    let (caches, task, changes) = Caches::watch_with_changes(&client, &Scope::Cluster);
-    tokio::spawn(task.run());
-    caches.wait_until_synced().await;
-    // the Service of a Greeter has its name too
-    let changes = changes.map(|(Changed::Target(namespace, name) | Changed::Service(namespace, name))| {
-        ObjectRef::<Greeter>::new(&name).within(&namespace)
+    // what people see is written together with every decision
+    let (rollouts, task, looks) = Rollouts::watch(&client, &Scope::Cluster, |_: &Greeter, _, news| {
+        let version = news.status.stable.as_ref().map(|stable| &stable.version);
+        Map::from_iter([("version".into(), json!(version)), ("phase".into(), json!(news.status.phase))])
     });
-    let context = Context { client: client.clone(), caches, rollouts: Mutex::default() };
+    tokio::spawn(task.run());
+    rollouts.caches().wait_until_synced().await;
+    let rollouts = Arc::new(rollouts);
     println!("watching Greeters");
     Controller::new(Api::<Greeter>::all(client), watcher::Config::default())
-        .reconcile_on(changes)
+        .reconcile_on(looks)
         .shutdown_on_signal()
-        .run(reconcile, failed, Arc::new(context))
-        .for_each(async |_| {})
+        .run(reconcile, failed, Arc::clone(&rollouts))
+        .for_each(async |look| {
+            if let Err(Error::ObjectNotFound(gone)) = look {
+                rollouts.forget(&gone);
+            }
+        })
         .await;
     Ok(())
 }

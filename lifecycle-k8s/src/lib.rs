@@ -13,6 +13,7 @@
 //! - [`status`]: what people are shown. [`rbac`]: what the operator may do.
 //! - `client` (feature `kube`): caches and the backends `Workload`, `TrafficRouter`, `RolloutStore`, usable under a
 //!   resource of your own.
+//! - `embed` (feature `kube`): the same put together for one object, to start a controller of your own from.
 //! - `controller` (feature `kube`): the controller of `AgentDeployment`s.
 
 #[cfg(feature = "kube")]
@@ -20,6 +21,8 @@ pub mod client;
 #[cfg(feature = "kube")]
 pub mod controller;
 pub mod crd;
+#[cfg(feature = "kube")]
+pub mod embed;
 pub mod look;
 pub mod names;
 pub mod object;

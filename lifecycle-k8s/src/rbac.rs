@@ -6,7 +6,7 @@
 //! ```
 //! use lifecycle_k8s::rbac::Install;
 //!
-//! let text = Install::new("lifecycle-system").watching(["shop"]).yaml()?;
+//! let text = Install::new("lifecycle-system").watching("shop").yaml()?;
 //! assert!(text.contains("kind: Role\n") && !text.contains("kind: ClusterRole\n"));
 //! # Ok::<(), lifecycle_k8s::crd::YamlError>(())
 //! ```
@@ -31,25 +31,30 @@ const NAME: &str = "lifecycle-operator";
 pub struct Install {
     /// The operator's own namespace: its ServiceAccount and its Lease are there.
     pub namespace: String,
-    /// The namespaces of the AgentDeployments that it drives; empty is the whole cluster.
-    pub watched: Vec<String>,
+    /// The namespace of the AgentDeployments that it drives; `None` is the whole cluster.
+    pub watched: Option<String>,
+    /// Name of the Lease by which one of several operators is elected.
+    pub lease: String,
 }
 
 impl Install {
     /// An operator in this namespace that looks after the whole cluster.
     #[must_use]
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), watched: Vec::new() }
+        Self { namespace: namespace.into(), watched: None, lease: names::LEASE.to_owned() }
     }
 
-    /// One that looks after these namespaces only.
+    /// One that looks after this namespace only.
     #[must_use]
-    pub fn watching<N: Into<String>>(mut self, namespaces: impl IntoIterator<Item = N>) -> Self {
-        for namespace in namespaces.into_iter().map(Into::into) {
-            if !self.watched.contains(&namespace) {
-                self.watched.push(namespace);
-            }
-        }
+    pub fn watching(mut self, namespace: impl Into<String>) -> Self {
+        self.watched = Some(namespace.into());
+        self
+    }
+
+    /// One that is elected by the Lease of this name. Default: `lifecycle-operator`.
+    #[must_use]
+    pub fn lease(mut self, name: impl Into<String>) -> Self {
+        self.lease = name.into();
         self
     }
 
@@ -61,9 +66,14 @@ impl Install {
         let mut objects = Vec::new();
         let account = ServiceAccount { metadata: self.meta(Some(&self.namespace)), ..Default::default() };
         push(&mut objects, account)?;
-        push(&mut objects, self.role(&self.namespace, "election", election_rules()))?;
-        push(&mut objects, self.role_binding(&self.namespace, "election"))?;
-        if self.watched.is_empty() {
+        // two operators in one namespace have a Lease each, and a Role for it
+        let election = format!("{}-election", self.lease);
+        push(&mut objects, self.role(&self.namespace, &election, election_rules(&self.lease)))?;
+        push(&mut objects, self.role_binding(&self.namespace, &election))?;
+        if let Some(namespace) = &self.watched {
+            push(&mut objects, self.role(namespace, NAME, rules()))?;
+            push(&mut objects, self.role_binding(namespace, NAME))?;
+        } else {
             let metadata = self.meta(None);
             let rules = Some(rules());
             push(&mut objects, ClusterRole { metadata: metadata.clone(), rules, ..Default::default() })?;
@@ -72,10 +82,6 @@ impl Install {
                 &mut objects,
                 ClusterRoleBinding { metadata, role_ref, subjects: Some(vec![self.subject()]) },
             )?;
-        }
-        for namespace in &self.watched {
-            push(&mut objects, self.role(namespace, "", rules()))?;
-            push(&mut objects, self.role_binding(namespace, ""))?;
         }
         Ok(objects)
     }
@@ -96,19 +102,14 @@ impl Install {
         }
     }
 
-    fn named(&self, namespace: &str, what: &str) -> ObjectMeta {
-        let name = if what.is_empty() { NAME.to_owned() } else { format!("{NAME}-{what}") };
-        ObjectMeta { name: Some(name), ..self.meta(Some(namespace)) }
+    fn role(&self, namespace: &str, name: &str, rules: Vec<PolicyRule>) -> Role {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..self.meta(Some(namespace)) };
+        Role { metadata, rules: Some(rules) }
     }
 
-    fn role(&self, namespace: &str, what: &str, rules: Vec<PolicyRule>) -> Role {
-        Role { metadata: self.named(namespace, what), rules: Some(rules) }
-    }
-
-    fn role_binding(&self, namespace: &str, what: &str) -> RoleBinding {
-        let metadata = self.named(namespace, what);
-        let role_ref = role_ref("Role", metadata.name.as_deref().unwrap_or(NAME));
-        RoleBinding { metadata, role_ref, subjects: Some(vec![self.subject()]) }
+    fn role_binding(&self, namespace: &str, name: &str) -> RoleBinding {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..self.meta(Some(namespace)) };
+        RoleBinding { metadata, role_ref: role_ref("Role", name), subjects: Some(vec![self.subject()]) }
     }
 
     fn subject(&self) -> Subject {
@@ -144,7 +145,7 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     }
 }
 
-/// In every namespace whose AgentDeployments are driven.
+/// Where AgentDeployments are driven.
 #[must_use]
 pub fn rules() -> Vec<PolicyRule> {
     vec![
@@ -163,12 +164,12 @@ pub fn rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// In the operator's own namespace: the Lease by which one of several operators is elected.
+/// In the operator's own namespace: the Lease of this name, by which one of several operators is elected.
 #[must_use]
-pub fn election_rules() -> Vec<PolicyRule> {
+pub fn election_rules(name: &str) -> Vec<PolicyRule> {
     let lease = |verbs: &[&str]| rule("coordination.k8s.io", &["leases"], verbs);
     // what does not exist yet has no name that a rule could ask for
-    let own = PolicyRule { resource_names: Some(vec![names::LEASE.to_owned()]), ..lease(&["get", "update"]) };
+    let own = PolicyRule { resource_names: Some(vec![name.to_owned()]), ..lease(&["get", "update"]) };
     vec![lease(&["create"]), own]
 }
 
@@ -198,22 +199,20 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_take_a_role_each_and_nothing_of_the_cluster() {
+    fn a_namespace_takes_a_role_and_nothing_of_the_cluster() {
         let wanted = [
             "ServiceAccount home/lifecycle-operator",
             "Role home/lifecycle-operator-election",
             "RoleBinding home/lifecycle-operator-election",
-            "Role home/lifecycle-operator",
-            "RoleBinding home/lifecycle-operator",
             "Role shop/lifecycle-operator",
             "RoleBinding shop/lifecycle-operator",
         ];
-        assert_eq!(names(&Install::new("home").watching(["home", "shop", "home"])), wanted);
+        assert_eq!(names(&Install::new("home").watching("shop")), wanted);
     }
 
     #[test]
     fn every_binding_is_of_the_role_beside_it_and_for_the_operator_at_home() {
-        for install in [Install::new("home"), Install::new("home").watching(["shop"])] {
+        for install in [Install::new("home"), Install::new("home").watching("shop")] {
             let objects = install.objects().unwrap();
             let pairs: Vec<_> = objects[1..].chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
             assert!(!pairs.is_empty());
@@ -230,8 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn the_lease_of_the_name_that_the_operator_is_given_may_be_renewed_and_no_other() {
+        for (install, name) in
+            [(Install::new("home"), "lifecycle-operator"), (Install::new("home").lease("blue"), "blue")]
+        {
+            let role = &install.objects().unwrap()[1];
+            assert_eq!(role["metadata"]["name"], format!("{name}-election"));
+            assert_eq!(role["rules"][1]["resourceNames"], serde_json::json!([name]));
+            assert_eq!(role["rules"][1]["verbs"], serde_json::json!(["get", "update"]));
+        }
+    }
+
+    #[test]
     fn nothing_is_allowed_by_a_wildcard_and_no_secret_is_read() {
-        for rule in rules().into_iter().chain(election_rules()) {
+        for rule in rules().into_iter().chain(election_rules("a")) {
             let words = [rule.api_groups.unwrap(), rule.resources.unwrap(), rule.verbs].concat();
             assert!(!words.iter().any(|word| word == "*" || word == "secrets" || word == "deletecollection"));
         }

@@ -36,7 +36,7 @@ fn the_files_are_what_the_program_prints() {
         (
             "rbac/namespace.yaml",
             include_str!("../rbac/namespace.yaml"),
-            Install::new("shop").watching(["shop"]).yaml(),
+            Install::new("shop").watching("shop").yaml(),
             "rbac --namespace shop --watch-namespace shop",
         ),
     ] {

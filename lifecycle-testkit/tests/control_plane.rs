@@ -189,7 +189,10 @@ async fn requests_are_counted_by_user_verb_and_resource_from_a_moment_on() {
     let ours: Vec<_> = requests.into_iter().filter(|request| !request.user.starts_with("system:")).collect();
     assert_eq!(counts(&ours), wanted.into());
     let told = |is: fn(&ApiRequest) -> bool| ours.iter().filter(|request| is(request)).count();
-    assert_eq!((told(ApiRequest::is_watch), told(ApiRequest::is_lease), told(ApiRequest::is_list)), (1, 1, 0));
+    assert_eq!(
+        (told(ApiRequest::is_watch), told(ApiRequest::is_lease), told(ApiRequest::is_list)),
+        (1, 1, 0)
+    );
     let forbidden = ours.iter().find(|request| request.is_lease()).map(|request| request.code);
     assert_eq!(forbidden, Some(403));
     let later = control_plane.requests_since(&control_plane.moment().unwrap()).await.unwrap();

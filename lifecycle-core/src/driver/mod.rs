@@ -5,13 +5,15 @@
 //! the testkit jumps its virtual clock there.
 
 mod refuse;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 pub use refuse::Refused;
 
 use crate::backend::{
-    BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion,
+    BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion, Stored,
 };
 use crate::machine::{
     self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
@@ -62,7 +64,10 @@ pub struct Tick {
 #[derive(Debug)]
 pub struct Driver {
     backends: Backends,
-    target: Target,
+    /// For the next rollout.
+    newest: Arc<Plan>,
+    /// What shall run, `None` while nobody says it.
+    desired: Option<Desired>,
     held: Option<Held>,
     commands: Vec<Command>,
     outcomes: Vec<EffectOutcome>,
@@ -81,7 +86,31 @@ impl Driver {
     /// When the plan needs what the backends cannot do; nothing has moved then.
     pub fn new(target: Target, backends: Backends) -> Result<Self, Refused> {
         refuse::check(&target.plan, &backends)?;
-        Ok(Self { backends, target, held: None, commands: Vec::new(), outcomes: Vec::new() })
+        let Target { plan, desired } = target;
+        Ok(Self::with(backends, plan, Some(desired), None))
+    }
+
+    /// A driver that goes on with what is stored, and begins nothing by itself: for a program that starts while the
+    /// newest spec cannot be followed. The rollout that is on its way ends as it was planned; then what serves is
+    /// kept, until [`set_target`](Self::set_target) says what shall run. `None` where no plan is stored.
+    ///
+    /// # Errors
+    /// When the stored plan needs what the backends cannot do; nothing has moved then.
+    pub fn resume(stored: Stored, backends: Backends) -> Result<Option<Self>, Refused> {
+        let Stored { record, version } = stored;
+        let Some(plan) = record.plan.clone() else { return Ok(None) };
+        refuse::check(&plan, &backends)?;
+        let held = Held { record, version: Some(version) };
+        Ok(Some(Self::with(backends, plan, None, Some(held))))
+    }
+
+    const fn with(
+        backends: Backends,
+        newest: Arc<Plan>,
+        desired: Option<Desired>,
+        held: Option<Held>,
+    ) -> Self {
+        Self { backends, newest, desired, held, commands: Vec::new(), outcomes: Vec::new() }
     }
 
     /// Takes a newer spec. Another version, template or configuration supersedes the rollout that is
@@ -92,7 +121,7 @@ impl Driver {
     /// When the plan needs what the backends cannot do; the target before stays.
     pub fn set_target(&mut self, target: Target) -> Result<(), Refused> {
         refuse::check(&target.plan, &self.backends)?;
-        self.target = target;
+        (self.newest, self.desired) = (target.plan, Some(target.desired));
         Ok(())
     }
 
@@ -103,7 +132,8 @@ impl Driver {
     /// When the plan needs what these backends cannot do; target and backends stay as they were.
     pub fn set_target_with(&mut self, target: Target, backends: Backends) -> Result<(), Refused> {
         refuse::check(&target.plan, &backends)?;
-        (self.target, self.backends) = (target, backends);
+        (self.newest, self.desired) = (target.plan, Some(target.desired));
+        self.backends = backends;
         Ok(())
     }
 
@@ -123,7 +153,7 @@ impl Driver {
     pub fn plan(&self) -> &Arc<Plan> {
         match &self.held {
             Some(Held { record: Record { state, plan: Some(plan) }, .. }) if state.is_active() => plan,
-            _ => &self.target.plan,
+            _ => &self.newest,
         }
     }
 
@@ -142,9 +172,9 @@ impl Driver {
         let observation = self.observe(&plan, &held.record.state, now, &mut errors).await;
         let transition = machine::step(&plan, &held.record.state, now, &observation);
         let begins = transition.state.epoch != held.record.state.epoch;
-        let (plan, transition) = if begins && !Arc::ptr_eq(&plan, &self.target.plan) {
+        let (plan, transition) = if begins && !Arc::ptr_eq(&plan, &self.newest) {
             // what supersedes a rollout in its middle is another rollout: it is on the newest plan
-            let newest = Arc::clone(&self.target.plan);
+            let newest = Arc::clone(&self.newest);
             let transition = machine::step(&newest, &held.record.state, now, &observation);
             (newest, transition)
         } else {
@@ -163,7 +193,7 @@ impl Driver {
             status
         } else {
             held.record.state = transition.state.clone();
-            let state_plan = held.record.plan.as_ref().unwrap_or(&self.target.plan);
+            let state_plan = held.record.plan.as_ref().unwrap_or(&self.newest);
             Status::of(state_plan, &held.record.state, &observation.route)
         };
         self.held = Some(held);
@@ -187,7 +217,7 @@ impl Driver {
     fn plan_for(&self, record: &Record) -> Arc<Plan> {
         match &record.plan {
             Some(plan) if record.state.is_active() => Arc::clone(plan),
-            _ => Arc::clone(&self.target.plan),
+            _ => Arc::clone(&self.newest),
         }
     }
 
@@ -216,7 +246,7 @@ impl Driver {
             },
         };
         Observation {
-            desired: Some(self.target.desired.clone()),
+            desired: self.desired.clone(),
             groups,
             route,
             health: self.look(plan, state, now, errors).await,

@@ -29,7 +29,12 @@ pub(super) fn observation(turn: &mut Turn<'_>) {
     }
     match &seen.route {
         RouteSeen::NoRouter => turn.state.route = RouteState::without_router(),
-        RouteSeen::Unknown | RouteSeen::At(None) => {}
+        RouteSeen::Unknown => {}
+        // there was no router before: what was taken for granted then is not known of this one
+        RouteSeen::At(None) if turn.state.route.token == Token::default() => {
+            turn.state.route = RouteState::default();
+        }
+        RouteSeen::At(None) => {}
         RouteSeen::At(Some(status)) => route(turn, status),
     }
     for outcome in &seen.effects {

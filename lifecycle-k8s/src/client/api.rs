@@ -32,7 +32,13 @@ impl Debug for Writer {
 
 /// What every kind of object that is written here is.
 pub trait Object:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -42,6 +48,7 @@ impl<K> Object for K where
         + DeserializeOwned
         + Debug
         + Send
+        + Sync
         + 'static
 {
 }

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::error::{backend_error, describe};
-use super::index::{Index, IndexTrouble};
+use super::index::{Index, IndexTrouble, Watched};
 use super::pauses::Pauses;
 use crate::look::{
     DeploymentSeen, EndpointsSeen, PodSeen, RevisionSeen, ServiceSeen, controller_of, labels_of, service_of,
@@ -179,25 +179,23 @@ impl Caches {
         (caches, CachesTask(futures::future::join_all(feeds).map(drop).boxed()))
     }
 
+    /// Every one of them, whatever it holds.
+    fn all(&self) -> [&dyn Watched; 6] {
+        [&self.deployments, &self.revisions, &self.replica_sets, &self.pods, &self.services, &self.endpoints]
+    }
+
     /// Waits until every first list has been read.
     pub async fn wait_until_synced(&self) {
-        self.deployments.wait_until_synced().await;
-        self.revisions.wait_until_synced().await;
-        self.replica_sets.wait_until_synced().await;
-        self.pods.wait_until_synced().await;
-        self.services.wait_until_synced().await;
-        self.endpoints.wait_until_synced().await;
+        for mut synced in self.all().map(Watched::synced) {
+            // the sender lives as long as this does
+            let _ = synced.wait_for(|synced| *synced).await;
+        }
     }
 
     /// Has every first list been read?
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.deployments.is_synced()
-            && self.revisions.is_synced()
-            && self.replica_sets.is_synced()
-            && self.pods.is_synced()
-            && self.services.is_synced()
-            && self.endpoints.is_synced()
+        self.all().iter().all(|index| *index.synced().borrow())
     }
 
     /// What must not be watched any more is not known. (A watch that only lost its connection is no trouble:
@@ -207,15 +205,8 @@ impl Caches {
     /// [`ErrorKind::Unauthorized`] with what the API server said; [`ErrorKind::Transient`] before the first
     /// lists were read.
     pub fn check(&self, operation: &'static str) -> BackendResult<()> {
-        let troubles = [
-            (self.deployments.what(), self.deployments.trouble()),
-            (self.revisions.what(), self.revisions.trouble()),
-            (self.replica_sets.what(), self.replica_sets.trouble()),
-            (self.pods.what(), self.pods.trouble()),
-            (self.services.what(), self.services.trouble()),
-            (self.endpoints.what(), self.endpoints.trouble()),
-        ];
-        for (what, trouble) in troubles {
+        for index in self.all() {
+            let (what, trouble) = (index.what(), index.trouble());
             if let Some(IndexTrouble { kind: ErrorKind::Unauthorized, message }) = trouble {
                 let message = format!("{what} cannot be watched: {message}");
                 return Err(BackendError::new("kubernetes", operation, ErrorKind::Unauthorized, message));
@@ -226,6 +217,15 @@ impl Caches {
         }
         let message = "the first lists have not been read yet";
         Err(BackendError::new("kubernetes", operation, ErrorKind::Transient, message.to_owned()))
+    }
+
+    /// Names of the Services that carry a route of this owner.
+    pub(crate) fn services_marked_by(&self, owner: &Owner) -> Vec<Arc<str>> {
+        let is_theirs = |service: &ServiceSeen| {
+            let record = service.record.as_ref();
+            record.and_then(|record| record.owner.as_deref()) == Some(&*owner.uid)
+        };
+        self.services.groups_with(&owner.namespace, is_theirs)
     }
 
     /// The Deployments that this owner controls, by its uid.

@@ -53,6 +53,30 @@ pub struct IndexTrouble {
     pub message: String,
 }
 
+/// How the watch behind a cache does, whatever it holds.
+pub(super) trait Watched {
+    /// What it holds, for people.
+    fn what(&self) -> &'static str;
+    /// Becomes true with the first list.
+    fn synced(&self) -> watch::Receiver<bool>;
+    /// Why the watch does not bring anything at present.
+    fn trouble(&self) -> Option<IndexTrouble>;
+}
+
+impl<V: Clone + PartialEq + Debug> Watched for Index<V> {
+    fn what(&self) -> &'static str {
+        self.what
+    }
+
+    fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.subscribe()
+    }
+
+    fn trouble(&self) -> Option<IndexTrouble> {
+        self.trouble()
+    }
+}
+
 impl<V: Clone + PartialEq + Debug> Index<V> {
     /// An empty cache of `what`, like `pods`.
     #[must_use]
@@ -79,10 +103,12 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
             .unwrap_or_default()
     }
 
-    /// Waits until the first list has been read.
-    pub async fn wait_until_synced(&self) {
-        // the sender lives as long as this does
-        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    /// Names of the groups of a namespace that hold such an object. Looks at everything.
+    pub(super) fn groups_with(&self, namespace: &str, is_such: impl Fn(&V) -> bool) -> Vec<Arc<str>> {
+        let inner = self.lock();
+        let there = inner.groups.iter().filter(|((place, _), _)| **place == *namespace);
+        let such = there.filter(|(_, group)| group.values().any(|entry| is_such(&entry.facts)));
+        such.map(|((_, name), _)| Arc::clone(name)).collect()
     }
 
     /// Has the first list been read?

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::api::Writer;
 use super::caches::{Caches, read_service};
-use crate::look::{RecordedRoute, ServiceSeen};
+use crate::look::{RecordedRoute, RouteRecord, ServiceSeen};
 use crate::names;
 use crate::object::{self, Owner};
 
@@ -112,12 +112,42 @@ impl KubeRouter {
         )))
     }
 
+    /// Writes the route of the Service that was followed before to this one, under the same token, unless it has a
+    /// newer one: requests go by this Service like they went by that one.
+    ///
+    /// # Errors
+    /// When the write failed, or this Service cannot route.
+    pub async fn take_over(&self, former: &Self) -> BackendResult<()> {
+        let Some(service) = self.seen() else { return Ok(()) };
+        let record = former.seen().and_then(|service| service.record);
+        let (now, before) = match record.filter(|record| self.is_owner(record)) {
+            Some(record) => (Some(record.now), record.before),
+            // it is gone
+            None => (former.in_effect().clone(), None),
+        };
+        let Some(now) = now else { return Ok(()) };
+        if service.record.as_ref().is_some_and(|own| self.is_owner(own) && own.now.token >= now.token) {
+            return Ok(());
+        }
+        self.has_selector(&service, "take over")?;
+        self.write(&service, now, before).await
+    }
+
+    /// Was a route seen in effect?
+    #[must_use]
+    pub fn is_in_effect(&self) -> bool {
+        self.in_effect().is_some()
+    }
+
     /// Gives the Service back as it was found.
     ///
     /// # Errors
     /// When the write failed.
     pub async fn release(&self) -> BackendResult<()> {
-        let is_ours = |service: &ServiceSeen| service.is_marked || service.pinned().is_some();
+        let is_ours = |service: &ServiceSeen| {
+            let is_marked = service.is_marked || service.pinned().is_some();
+            is_marked && service.record.as_ref().is_none_or(|record| self.is_owner(record))
+        };
         let Some(service) = self.seen().filter(is_ours) else { return Ok(()) };
         let written: Service = self.writer.json_patch(&self.service, &object::release(&service)).await?;
         self.take_in(&written);
@@ -170,8 +200,20 @@ impl KubeRouter {
         before: Option<RecordedRoute>,
     ) -> BackendResult<()> {
         let written: Service =
-            self.writer.json_patch(&self.service, &object::route(service, now, before)).await?;
+            self.writer.json_patch(&self.service, &object::route(&self.owner, service, now, before)).await?;
         self.take_in(&written);
+        Ok(())
+    }
+
+    fn is_owner(&self, record: &RouteRecord) -> bool {
+        record.owner.as_deref().is_none_or(|uid| uid == self.owner.uid)
+    }
+
+    fn has_selector(&self, service: &ServiceSeen, operation: &'static str) -> BackendResult<()> {
+        if service.selector.is_empty() {
+            let message = format!("Service {} has no selector to switch", self.service);
+            return Err(BackendError::new("kubernetes", operation, ErrorKind::Invalid, message));
+        }
         Ok(())
     }
 
@@ -228,10 +270,7 @@ impl TrafficRouter for KubeRouter {
             return unsupported(message);
         }
         let service = self.find("set")?;
-        if service.selector.is_empty() {
-            let message = format!("Service {} has no selector to switch", self.service);
-            return Err(BackendError::new("kubernetes", "set", ErrorKind::Invalid, message));
-        }
+        self.has_selector(&service, "set")?;
         let recorded = service.record.as_ref().map(|record| Token(record.now.token));
         let is_done = recorded == Some(wish.token) && is_pinned_for(&service, &now);
         if is_done || recorded.is_some_and(|recorded| recorded > wish.token) {

@@ -41,7 +41,7 @@ type Held<K> = OwnedMutexGuard<Option<Known<K>>>;
 struct Known<K> {
     /// Was it handed over from a cache, and not read or written by this store?
     from_cache: bool,
-    object: K,
+    object: Arc<K>,
     sequence: u64,
     version: Option<StoreVersion>,
 }
@@ -91,10 +91,10 @@ impl<K: Object + Serialize> StatusStore<K> {
     ///
     /// # Errors
     /// When it could not be read.
-    pub async fn refresh(&self) -> BackendResult<Option<K>> {
+    pub async fn refresh(&self) -> BackendResult<Option<Arc<K>>> {
         let mut known = self.known.lock().await;
         match self.fetch().await {
-            Ok(current) => Ok(Some(known.insert(current).object.clone())),
+            Ok(current) => Ok(Some(Arc::clone(&known.insert(current).object))),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -107,9 +107,20 @@ impl<K: Object + Serialize> StatusStore<K> {
         *known = read(object).ok().map(|known| Known { from_cache, ..known });
     }
 
+    /// Takes over the object as a watch has brought it, where it is newer and has the record that is known: somebody
+    /// edited something else, and the next save need not find that out by a conflict.
+    pub async fn seen(&self, object: &K) {
+        let mut known = self.known.lock().await;
+        if let Some(known) = known.as_mut().filter(|known| is_newer(object, &known.object))
+            && text_of(object) == text_of(&*known.object)
+        {
+            known.object = Arc::new(object.clone());
+        }
+    }
+
     /// The object as of the last read or write.
-    pub async fn newest(&self) -> Option<K> {
-        self.known.lock().await.as_ref().map(|known| known.object.clone())
+    pub async fn newest(&self) -> Option<Arc<K>> {
+        self.known.lock().await.as_ref().map(|known| Arc::clone(&known.object))
     }
 
     /// Writes what people are shown, and nothing else, unless it is there already. Says whether it wrote.
@@ -123,7 +134,7 @@ impl<K: Object + Serialize> StatusStore<K> {
                 Some(current) => current,
                 None => self.fetch().await?,
             };
-            let status = status_of(&current.object);
+            let status = status_of(&*current.object);
             if shown.iter().all(|(field, value)| status.get(field).unwrap_or(&Value::Null) == value) {
                 *known = Some(current);
                 return Ok(false);
@@ -132,7 +143,7 @@ impl<K: Object + Serialize> StatusStore<K> {
             (known, answer) = self.write(known, &current, shown.clone()).await?;
             match answer {
                 Ok(object) => {
-                    *known = Some(Known { object, from_cache: false, ..current });
+                    *known = Some(Known { object: Arc::new(object), from_cache: false, ..current });
                     return Ok(true);
                 }
                 Err(error) if error.kind == ErrorKind::Conflict && attempt < ATTEMPTS => {}
@@ -175,8 +186,12 @@ impl<K: Object + Serialize> StatusStore<K> {
             (known, answer) = self.write(known, &current, fields).await?;
             match answer {
                 Ok(object) => {
-                    *known =
-                        Some(Known { object, sequence, version: Some(version.clone()), from_cache: false });
+                    *known = Some(Known {
+                        object: Arc::new(object),
+                        sequence,
+                        version: Some(version.clone()),
+                        from_cache: false,
+                    });
                     return Ok(version);
                 }
                 // only the next read tells whether it was the record that changed
@@ -225,6 +240,14 @@ fn version_of(text: &str) -> StoreVersion {
     StoreVersion(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Versions of one resource can be compared as numbers (Kubernetes 1.35 promises it; before, it was so by chance). What
+/// cannot be compared is not newer: a save that is refused finds out.
+fn is_newer<K: Object>(object: &K, known: &K) -> bool {
+    let version = |object: &K| object.meta().resource_version.as_deref()?.parse::<u64>().ok();
+    let is_same = object.meta().uid == known.meta().uid;
+    is_same && version(object).zip(version(known)).is_some_and(|(object, known)| object > known)
+}
+
 fn status_of<K: Serialize>(object: &K) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     value.get_mut("status").map(Value::take).unwrap_or_default()
@@ -256,21 +279,21 @@ fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
 fn read<K: Object + Serialize>(object: K) -> BackendResult<Known<K>> {
     let name = object.meta().name.clone().unwrap_or_default();
     let Some(text) = text_of(&object) else {
-        return Ok(Known { object, sequence: 0, version: None, from_cache: false });
+        return Ok(Known { object: Arc::new(object), sequence: 0, version: None, from_cache: false });
     };
     let sequence = envelope(&name, &text)?.sequence;
-    Ok(Known { object, sequence, version: Some(version_of(&text)), from_cache: false })
+    Ok(Known { object: Arc::new(object), sequence, version: Some(version_of(&text)), from_cache: false })
 }
 
 #[async_trait]
-impl<K: Object + Serialize + Sync> RolloutStore for StatusStore<K> {
+impl<K: Object + Serialize> RolloutStore for StatusStore<K> {
     async fn load(&self) -> BackendResult<Option<Stored>> {
         let mut known = self.known.lock().await;
         let current = match known.take() {
             Some(current) if current.from_cache => Known { from_cache: false, ..current },
             _ => self.fetch().await?,
         };
-        let text = text_of(&current.object);
+        let text = text_of(&*current.object);
         let stored = match (text, current.version.clone()) {
             (Some(text), Some(version)) => Some(Stored::new(envelope(&self.name, &text)?.record, version)),
             _ => None,

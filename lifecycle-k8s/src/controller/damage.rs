@@ -45,7 +45,7 @@ impl Damage {
 /// itself, as soon as that is safe.
 pub(super) fn sizes(target: &Target) -> Vec<Problem> {
     let Some(state) = target.state() else { return Vec::new() };
-    changed_sizes(&target.owner.name, state, &target.workload.deployments())
+    changed_sizes(&target.rollout.owner.name, state, &target.rollout.workload.deployments())
 }
 
 fn changed_sizes(name: &str, state: &State, deployments: &[DeploymentSeen]) -> Vec<Problem> {
@@ -73,11 +73,11 @@ fn changed_sizes(name: &str, state: &State, deployments: &[DeploymentSeen]) -> V
 /// done, and with what could not be.
 pub(super) async fn repair(target: &Target) -> (Vec<Problem>, Vec<BackendError>) {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    match target.workload.repair().await {
+    match target.rollout.workload.repair().await {
         Ok(repaired) => done.extend(repaired),
         Err(error) => failed.push(error),
     }
-    if let Some(router) = &target.router {
+    if let Some(router) = &target.rollout.router {
         match router.repair().await {
             Ok(repaired) => done.extend(repaired),
             Err(error) => failed.push(error),

@@ -5,10 +5,11 @@ use kube::runtime::controller::Action;
 use lifecycle_core::backend::{BackendResult, ErrorKind};
 use serde_json::json;
 
+use super::Context;
 use super::target::Target;
-use super::{Context, Key};
 use crate::client::Part;
 use crate::crd::AgentDeployment;
+use crate::embed::Key;
 use crate::names;
 
 /// Makes sure that the object cannot go before it is cleaned up after.
@@ -20,7 +21,7 @@ pub(super) async fn ensure(object: &AgentDeployment, target: &mut Target) -> Bac
     finalizers.push(names::FINALIZER.to_owned());
     let written = write(object, target, &finalizers).await?;
     target.has_finalizer = true;
-    target.store.replace_known(written).await;
+    target.rollout.store.replace_known(written).await;
     Ok(())
 }
 
@@ -35,8 +36,8 @@ pub(super) async fn clean_up(
         context.forget(key);
         return Ok(Action::await_change());
     }
-    target.release_service(context, object).await?;
-    if target.workload.delete_all().await? {
+    target.release_service(object).await?;
+    if target.rollout.workload.delete_all().await? {
         // the watch tells when it is gone
         return Ok(Action::await_change());
     }
@@ -58,5 +59,5 @@ async fn write(
     let patch = json!({"metadata": {
         "resourceVersion": meta.resource_version, "uid": meta.uid, "finalizers": finalizers,
     }});
-    target.writer.merge(&target.owner.name, Part::Whole, &patch).await
+    target.rollout.writer.merge(&target.rollout.owner.name, Part::Whole, &patch).await
 }

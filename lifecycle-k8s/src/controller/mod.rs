@@ -10,12 +10,11 @@ mod reconcile;
 mod shown;
 mod target;
 
-use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt};
 use kube::Client;
 use kube::runtime::controller as runtime;
 use kube::runtime::events::{Recorder, Reporter};
@@ -25,8 +24,9 @@ use kube::runtime::{Config, Controller as Runner, PredicateConfig, WatchStreamEx
 pub use options::{ControllerOptions, NoObserver, Observer, Plain, Reconciled, Surroundings};
 pub use problem::Problem;
 
-use crate::client::{Caches, Changed, Pauses};
+use crate::client::{Caches, Pauses};
 use crate::crd::AgentDeployment;
+use crate::embed::{Cluster, Entries, Key};
 use crate::names;
 use target::Target;
 
@@ -48,7 +48,7 @@ use target::Target;
 /// ```
 pub struct Controller {
     context: Arc<Context>,
-    changes: BoxStream<'static, Changed>,
+    looks: BoxStream<'static, Key>,
     feeds: crate::client::CachesTask,
 }
 
@@ -60,17 +60,11 @@ impl std::fmt::Debug for Controller {
 
 /// What every reconciliation shares.
 pub(crate) struct Context {
-    pub(crate) client: Client,
-    pub(crate) caches: Arc<Caches>,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) options: ControllerOptions,
     pub(crate) recorder: Recorder,
-    targets: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Target>>>>,
-    /// Who has to look when a Service changed.
-    services: Mutex<HashMap<Key, BTreeSet<Arc<str>>>>,
+    pub(crate) targets: Entries<Target>,
 }
-
-/// Namespace and name.
-pub(crate) type Key = (Arc<str>, Arc<str>);
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,32 +76,25 @@ impl Controller {
     /// A controller that has looked at nothing yet.
     #[must_use]
     pub fn new(client: Client, options: ControllerOptions) -> Self {
-        let (caches, feeds, changes) = Caches::watch_with_changes(&client, &options.scope);
+        let (cluster, feeds, looks) = Cluster::watch(&client, &options.scope);
         let reporter =
             Reporter { controller: names::CONTROLLER.to_owned(), instance: options.instance.clone() };
-        let recorder = Recorder::new(client.clone(), reporter);
-        let context = Context {
-            client,
-            caches,
-            options,
-            recorder,
-            targets: Mutex::default(),
-            services: Mutex::default(),
-        };
-        Self { context: Arc::new(context), changes: changes.boxed(), feeds }
+        let recorder = Recorder::new(client, reporter);
+        let context = Context { cluster, options, recorder, targets: Entries::default() };
+        Self { context: Arc::new(context), looks: looks.boxed(), feeds }
     }
 
     /// What it has seen: for readiness probes.
     #[must_use]
     pub fn caches(&self) -> Arc<Caches> {
-        Arc::clone(&self.context.caches)
+        Arc::clone(self.context.cluster.caches())
     }
 
     /// Works until `shutdown` resolves, then finishes the reconciliations that have begun.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-        let Self { context, changes, feeds } = self;
+        let Self { context, looks, feeds } = self;
         let feeds = tokio::spawn(feeds.run());
-        let api = context.options.scope.api::<AgentDeployment>(&context.client);
+        let api = context.options.scope.api::<AgentDeployment>(context.cluster.client());
         let (reader, writer) = reflector::store();
         let objects = watcher(api, watcher::Config::default())
             .backoff(Pauses::new())
@@ -118,9 +105,10 @@ impl Controller {
         let config = Config::default().concurrency(context.options.concurrency);
         let shutdown = shutdown.boxed().shared();
         let unready = unready(shutdown.clone(), reader.clone());
+        let looks = looks.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
         let runner = Runner::for_stream(objects, reader)
             .with_config(config)
-            .reconcile_on(woken(Arc::clone(&context), changes))
+            .reconcile_on(looks)
             .graceful_shutdown_on(shutdown)
             .run(reconcile::reconcile, reconcile::failed, Arc::clone(&context));
         let working = runner.for_each(|result| async move {
@@ -164,52 +152,10 @@ fn wakes(object: &AgentDeployment) -> Option<u64> {
     })
 }
 
-/// Objects that have to look because something of theirs changed.
-fn woken(
-    context: Arc<Context>,
-    changes: BoxStream<'static, Changed>,
-) -> impl futures::Stream<Item = ObjectRef<AgentDeployment>> {
-    changes.flat_map(move |change| {
-        let who = context.who_looks(change).into_iter();
-        stream::iter(who.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)))
-    })
-}
-
 impl Context {
-    fn who_looks(&self, change: Changed) -> Vec<Key> {
-        match change {
-            Changed::Target(namespace, name) => vec![(namespace, name)],
-            Changed::Service(namespace, service) => {
-                let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-                let names = services.get(&(Arc::clone(&namespace), service));
-                names.into_iter().flatten().map(|name| (Arc::clone(&namespace), Arc::clone(name))).collect()
-            }
-        }
-    }
-
-    /// Notes that this target looks at this Service.
-    pub(crate) fn follow_service(&self, target: &Key, service: &Arc<str>) {
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        services
-            .entry((Arc::clone(&target.0), Arc::clone(service)))
-            .or_default()
-            .insert(Arc::clone(&target.1));
-    }
-
-    pub(crate) fn target(&self, key: &Key, make: impl FnOnce() -> Target) -> Arc<tokio::sync::Mutex<Target>> {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(targets.entry(key.clone()).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(make()))))
-    }
-
     pub(crate) fn forget(&self, key: &Key) {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        services.retain(|(namespace, _), names| {
-            if *namespace == key.0 {
-                names.remove(&key.1);
-            }
-            !names.is_empty()
-        });
+        self.targets.remove(key);
+        self.cluster.forget(key);
         self.options.observer.forgotten(&key.0, &key.1);
     }
 }

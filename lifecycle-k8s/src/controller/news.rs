@@ -12,14 +12,20 @@ use crate::crd::AgentDeployment;
 const MAX_NOTE: usize = 1024;
 const MAX_ACTION: usize = 128;
 
-/// Tells what was decided, as far as people look for it there. An Event that cannot be written is logged: no
-/// rollout waits for it.
+/// Tells what was decided, as far as people look for it there. What led to a promotion is told with it. An Event
+/// that cannot be written is logged: no rollout waits for it.
 pub(super) async fn tell(recorder: &Recorder, object: &AgentDeployment, decisions: &[Decision]) {
-    for decision in decisions.iter().filter(|decision| is_told(&decision.kind)) {
-        let kind = &decision.kind;
+    let mut before = String::new();
+    let told = decisions.iter().map(|decision| &decision.kind).filter(|kind| is_told(kind));
+    let is_promoted = told.clone().any(|kind| matches!(kind, EventKind::Promoted { .. }));
+    for kind in told {
+        if is_promoted && matches!(kind, EventKind::GatePassed { .. }) {
+            before = format!("{}; ", kind.message());
+            continue;
+        }
         let type_ = if is_warning(kind) { EventType::Warning } else { EventType::Normal };
-        publish(recorder, object, type_, kind.name(), format!("{} ({})", kind.message(), kind.reason()))
-            .await;
+        let note = format!("{}{} ({})", std::mem::take(&mut before), kind.message(), kind.reason());
+        publish(recorder, object, type_, kind.name(), note).await;
     }
 }
 

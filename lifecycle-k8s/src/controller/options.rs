@@ -4,19 +4,28 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifecycle_core::analysis::AnalysisPlan;
 use lifecycle_core::backend::{ErrorKind, HealthSource, Hook, Notifier};
 use lifecycle_core::machine::Event;
 use lifecycle_core::report::Status;
-use lifecycle_core::spec::Manifest;
 
 use crate::client::Scope;
+use crate::object::Owner;
 
 /// The backends that are not Kubernetes: where health is measured, who runs hooks and who is alerted.
 pub trait Surroundings: Send + Sync + Debug {
-    /// Where the health of this deployment is measured. Default: nowhere, so a plan with checks is refused.
-    fn health(&self, manifest: &Manifest) -> Option<Arc<dyn HealthSource>> {
-        let _ = manifest;
-        None
+    /// Where the health of this deployment is measured, with these queries of its own. Default: nowhere, so a plan
+    /// with checks is refused.
+    ///
+    /// # Errors
+    /// When it asks for what cannot be measured: the sentence for people, which names the field.
+    fn health(
+        &self,
+        owner: &Owner,
+        analysis: &AnalysisPlan,
+    ) -> Result<Option<Arc<dyn HealthSource>>, String> {
+        let _ = (owner, analysis);
+        Ok(None)
     }
 
     /// Who runs hooks. Default: nobody, so a plan with hooks is refused.

@@ -1,22 +1,18 @@
 //! One look at one object.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
 use lifecycle_core::backend::{BackendError, ErrorKind};
 use lifecycle_core::driver::Tick;
-use lifecycle_core::time::Timestamp;
 use thiserror::Error;
 
 use super::target::Target;
-use super::{Context, Key, Problem, Reconciled, damage, finalizer, news};
+use super::{Context, Problem, Reconciled, damage, finalizer, news};
 use crate::crd::AgentDeployment;
+use crate::embed::{Key, now, pause};
 use crate::object::Owner;
-
-/// Pauses after failures in a row: they double from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LAST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Endpoints follow pods within moments; without them for this long something is wrong.
 const ENDPOINTS_TAKE: Duration = Duration::from_secs(5);
@@ -37,12 +33,9 @@ pub(crate) async fn reconcile(
     let Some(owner) = Owner::of(&*object) else { return Ok(Action::await_change()) };
     let began = Instant::now();
     let key: Key = (owner.namespace.as_str().into(), owner.name.as_str().into());
-    let entry = context.target(&key, || Target::new(&context, owner.clone(), &object));
+    let uid = owner.uid.clone();
+    let entry = context.targets.get(&key, &uid, || Target::new(&context, owner, &object));
     let mut target = entry.lock().await;
-    if target.owner.uid != owner.uid {
-        // another object of the same name
-        *target = Target::new(&context, owner, &object);
-    }
     let outcome = look(&context, &key, &object, &mut target).await;
     let (how, action) = match outcome {
         Ok(action) => (Reconciled::Done, action),
@@ -59,7 +52,7 @@ pub(crate) async fn reconcile(
 #[allow(clippy::needless_pass_by_value, reason = "the signature that the runner asks for")]
 pub(crate) fn failed(_: Arc<AgentDeployment>, error: &Unfinished, _: Arc<Context>) -> Action {
     tracing::error!(%error, "a reconciliation failed");
-    Action::requeue(LAST_PAUSE)
+    Action::requeue(pause(u32::MAX))
 }
 
 async fn look(
@@ -71,12 +64,12 @@ async fn look(
     if object.metadata.deletion_timestamp.is_some() {
         return finalizer::clean_up(context, key, object, target).await;
     }
-    if !context.caches.is_synced() {
-        return Ok(Action::requeue(FIRST_PAUSE));
+    if !context.cluster.caches().is_synced() {
+        return Ok(Action::requeue(pause(1)));
     }
     finalizer::ensure(object, target).await?;
     let mut damage = damage::sizes(target);
-    let tick = target.tick(context, key, object, now()).await?;
+    let tick = target.tick(context, object, now()).await?;
     let (repaired, failed) = damage::repair(target).await;
     damage.extend(repaired);
     for problem in &damage {
@@ -140,7 +133,7 @@ async fn tell(
 
 /// What is for somebody to mend: the spec, what may be done, what is missing, replicas, traffic.
 fn problem(target: &mut Target, tick: Option<&Tick>) -> Option<Problem> {
-    let lost = target.router.as_ref().and_then(|router| router.trouble());
+    let lost = target.rollout.router.as_ref().and_then(|router| router.trouble());
     let since = lost.is_some().then(|| target.lost.unwrap_or_else(Instant::now));
     target.lost = since;
     let lost = lost.filter(|_| since.is_some_and(|since| since.elapsed() >= ENDPOINTS_TAKE));
@@ -178,7 +171,7 @@ async fn forget(target: &Target) -> Result<(), BackendError> {
     let mut remembered: Vec<Arc<str>> =
         state.revisions.iter().map(|known| Arc::clone(&known.revision.hash)).collect();
     remembered.extend(state.acted_on.clone());
-    target.workload.forget_all_but(&remembered).await
+    target.rollout.workload.forget_all_but(&remembered).await
 }
 
 fn wait_for(tick: &Tick, target: &Target, later: Option<Duration>) -> Action {
@@ -203,7 +196,7 @@ async fn after_failure(
     if error.kind == ErrorKind::Conflict {
         return (Reconciled::Conflict, wait);
     }
-    tracing::warn!(namespace = target.owner.namespace, name = target.owner.name, %error, "to be tried again");
+    tracing::warn!(namespace = target.rollout.owner.namespace, name = target.rollout.owner.name, %error, "to be tried again");
     let problem = Problem::worst(std::slice::from_ref(error));
     if problem.is_some() && target.told != problem {
         // the status itself may be what cannot be written: an Event is the second way to be heard
@@ -216,14 +209,4 @@ async fn after_failure(
         target.told = problem;
     }
     (Reconciled::Failed, wait)
-}
-
-fn pause(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LAST_PAUSE)
-}
-
-/// The machine counts only bounded spans between two looks, so this clock may jump.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -51,9 +51,11 @@ pub(super) fn show(owner: &Owner, shown: Arc<Mutex<Shown>>) -> Arc<Show<AgentDep
     })
 }
 
-/// Numbers that only move are written together, this long after the first of them moved: a rollout moves them
-/// at every step, and every step is written anyway.
+/// Numbers that only move are written together, this long after the first of them moved.
 const LATER: Duration = Duration::from_millis(1500);
+
+/// The same while a rollout is on its way: it moves them at every step, and every step is written anyway.
+const LATER_IN_ROLLOUT: Duration = Duration::from_secs(5);
 
 /// Writes what is shown where that is not what is there. Answers with how long something still waits to be
 /// written.
@@ -62,33 +64,35 @@ pub(super) async fn write(
     tick: Option<&Tick>,
     problem: Option<Problem>,
 ) -> BackendResult<Option<Duration>> {
-    let known = match target.store.newest().await {
+    let known = match target.rollout.store.newest().await {
         Some(object) => Some(object),
-        None => target.store.refresh().await?,
+        None => target.rollout.store.refresh().await?,
     };
     let Some(object) = known else { return Ok(None) };
-    let before = object.status.unwrap_or_default();
+    let none = AgentDeploymentStatus::default();
+    let before = object.status.as_ref().unwrap_or(&none);
     let after = {
         let mut shown = target.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.problem = problem;
         let unknown = State::default();
         let state = target.state().unwrap_or(&unknown);
-        let plan = target.driver.as_ref().map(|driver| &**driver.plan());
+        let plan = target.rollout.driver.as_ref().map(|driver| &**driver.plan());
         let status = tick.map(|tick| &tick.status);
-        render(&before, &mut shown, &selector(&target.owner), (state, plan), status, &[])
+        render(before, &mut shown, &selector(&target.rollout.owner), (state, plan), status, &[])
     };
-    if after == before {
+    if after == *before {
         target.moved = None;
         return Ok(None);
     }
     let now = Instant::now();
     let since = *target.moved.get_or_insert(now);
-    let left = LATER.saturating_sub(now.saturating_duration_since(since));
-    if only_moved(&before, &after) && !left.is_zero() {
+    let later = if target.state().is_some_and(State::is_active) { LATER_IN_ROLLOUT } else { LATER };
+    let left = later.saturating_sub(now.saturating_duration_since(since));
+    if only_moved(before, &after) && !left.is_zero() {
         return Ok(Some(left));
     }
-    tracing::debug!(name = target.owner.name, ?before, ?after, "the status is written by itself");
-    target.store.write_shown(&fields(&before, &after)).await?;
+    tracing::debug!(name = target.rollout.owner.name, ?before, ?after, "the status is written by itself");
+    target.rollout.store.write_shown(&fields(before, &after)).await?;
     target.moved = None;
     Ok(None)
 }

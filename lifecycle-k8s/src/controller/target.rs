@@ -1,39 +1,29 @@
-//! One object, with the driver that rolls it out.
+//! One `AgentDeployment`: what it asks for, and what is told about it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kube::ResourceExt;
-use lifecycle_core::backend::{BackendResult, Backends, Splitting};
-use lifecycle_core::driver::{Driver, Target as Wanted, Tick};
+use lifecycle_core::backend::{BackendResult, Backends, ErrorKind};
+use lifecycle_core::driver::Tick;
 use lifecycle_core::machine::State;
-use lifecycle_core::plan::Mode;
+use lifecycle_core::plan::Plan;
 use lifecycle_core::spec::{Manifest, TrafficProvider};
-use lifecycle_core::strategy::{self, PlanContext};
 use lifecycle_core::time::Timestamp;
 
 use super::damage::Damage;
 use super::shown::Shown;
-use super::{Context, Key, Problem, command};
-use crate::client::{KubeRouter, KubeWorkload, StatusStore, Writer};
+use super::{Context, Problem, command};
 use crate::crd::AgentDeployment;
-use crate::object::{Owner, PodSettings, pod_template};
+use crate::embed::{Rollout, Wanted};
+use crate::object::Owner;
 
 /// The rollouts of one object. Everything in here can be lost: what counts is in the object's status.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(super) owner: Owner,
-    pub(super) writer: Writer,
-    pub(super) workload: Arc<KubeWorkload>,
-    pub(super) router: Option<Arc<KubeRouter>>,
-    /// The router that there would be if its Service were there.
-    spare: Option<Arc<KubeRouter>>,
-    pub(super) store: Arc<StatusStore<AgentDeployment>>,
+    pub(super) rollout: Rollout<AgentDeployment>,
     /// What the store shows beside the record.
     pub(super) shown: Arc<Mutex<Shown>>,
-    pub(super) driver: Option<Driver>,
-    /// Generation of the spec that the driver follows.
-    generation: Option<i64>,
     /// Why the newest spec is not followed.
     refused: Option<Problem>,
     /// The annotation that was handed on last.
@@ -50,6 +40,8 @@ pub(crate) struct Target {
     pub(super) failing: Option<Problem>,
     /// What somebody else changed and was put back.
     pub(super) damage: Damage,
+    /// Was it looked for a rollout that this process did not begin?
+    has_resumed: bool,
     /// Was the finalizer written, though the cache may not show it yet?
     pub(super) has_finalizer: bool,
 }
@@ -57,23 +49,11 @@ pub(crate) struct Target {
 impl Target {
     /// The target that this object is. Nothing was looked at yet.
     pub(crate) fn new(context: &Context, owner: Owner, object: &AgentDeployment) -> Self {
-        let writer = Writer::new(context.client.clone(), owner.namespace.clone());
-        let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(&context.caches));
         let shown = Arc::new(Mutex::new(Shown::default()));
         let show = super::shown::show(&owner, Arc::clone(&shown));
-        let store = StatusStore::new(writer.clone(), owner.name.clone(), owner.uid.clone())
-            .known(object.clone())
-            .show(show);
         Self {
-            owner,
-            writer,
-            workload: Arc::new(workload),
-            router: None,
-            spare: None,
-            store: Arc::new(store),
+            rollout: Rollout::new(Arc::clone(&context.cluster), owner, object.clone(), show),
             shown,
-            driver: None,
-            generation: None,
             refused: None,
             commanded: None,
             told: None,
@@ -82,6 +62,7 @@ impl Target {
             lost: None,
             failing: None,
             damage: Damage::default(),
+            has_resumed: false,
             has_finalizer: false,
         }
     }
@@ -91,21 +72,25 @@ impl Target {
     pub(super) async fn tick(
         &mut self,
         context: &Context,
-        key: &Key,
         object: &AgentDeployment,
         now: Timestamp,
     ) -> BackendResult<Option<Tick>> {
-        self.follow(context, key, object);
+        self.rollout.store.seen(object).await;
+        // one that is refused leaves everything as it is
+        self.refused = if self.rollout.is_behind(object) { self.follow(context, object).err() } else { None };
+        if self.refused.is_some() && self.rollout.driver.is_none() && !self.has_resumed {
+            self.resume(context, object).await?;
+        }
         let mut misunderstood = None;
         if let Some(text) = object.annotations().get(crate::names::COMMAND)
             && self.commanded.as_ref() != Some(text)
         {
-            match (command::parse(text), &mut self.driver) {
+            match (command::parse(text), &mut self.rollout.driver) {
                 (Ok(command), Some(driver)) => driver.command(command),
                 (Ok(_), None) => {}
                 (Err(problem), _) => misunderstood = Some(problem),
             }
-            self.commanded = self.driver.is_some().then(|| text.clone());
+            self.commanded = self.rollout.driver.is_some().then(|| text.clone());
         }
         {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,15 +99,12 @@ impl Target {
                 shown.refuse(problem);
             }
         }
-        match &mut self.driver {
-            Some(driver) => driver.tick(now).await.map(Some),
-            None => Ok(None),
-        }
+        self.rollout.tick(now).await
     }
 
     /// The state of the engine, once there is one.
     pub(super) fn state(&self) -> Option<&State> {
-        self.driver.as_ref().and_then(Driver::state)
+        self.rollout.state()
     }
 
     /// Why the newest spec is not followed.
@@ -131,34 +113,38 @@ impl Target {
     }
 
     /// Gives the Service back as it was found, also when no spec was followed since this process started.
-    pub(super) async fn release_service(
-        &self,
-        context: &Context,
-        object: &AgentDeployment,
-    ) -> BackendResult<()> {
-        if let Some(router) = &self.router {
-            return router.release().await;
-        }
-        let Ok(manifest) = object.manifest() else { return Ok(()) };
-        let service = Arc::clone(&manifest.spec.traffic().service);
-        let caches = Arc::clone(&context.caches);
-        KubeRouter::new(self.owner.clone(), service, self.writer.clone(), caches).release().await
+    pub(super) async fn release_service(&self, object: &AgentDeployment) -> BackendResult<()> {
+        self.rollout.release(self.service_of(object)).await
     }
 
-    /// Takes over a spec that was not looked at yet. One that is refused leaves everything as it is.
-    fn follow(&mut self, context: &Context, key: &Key, object: &AgentDeployment) {
-        let is_new = self.generation != object.metadata.generation || self.generation.is_none();
-        // a Service that came, went or was changed may mend what was refused, or change which backends there are
-        let has_come = self.spare.as_ref().is_some_and(|router| router.exists());
-        let is_waiting = self.driver.is_none() || has_come || self.refused.is_some();
-        if !is_new && !is_waiting {
-            return;
-        }
-        self.generation = object.metadata.generation;
-        self.refused = self.accept(context, key, object).err();
+    /// The Service that the spec names, whether or not it is followed.
+    fn service_of<'a>(&'a self, object: &'a AgentDeployment) -> &'a str {
+        let written = object.spec.traffic.as_ref().and_then(|traffic| traffic.service.as_deref());
+        written.unwrap_or(&self.rollout.owner.name)
     }
 
-    fn accept(&mut self, context: &Context, key: &Key, object: &AgentDeployment) -> Result<(), Problem> {
+    /// A process that starts while the spec is refused goes on with the rollout of the one before.
+    async fn resume(&mut self, context: &Context, object: &AgentDeployment) -> BackendResult<()> {
+        let service = self.service_of(object).into();
+        let owner = self.rollout.owner.clone();
+        let others = |plan: &Plan, mut backends: Backends| {
+            let surroundings = &context.options.surroundings;
+            backends.health = surroundings.health(&owner, plan.analysis()).ok().flatten();
+            (backends.hooks, backends.notifier) = (surroundings.hooks(), surroundings.notifier());
+            backends
+        };
+        match self.rollout.resume(service, others).await {
+            // the plan cannot be carried out here; what serves goes on serving
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                tracing::warn!(name = owner.name, %error, "the rollout on its way cannot be resumed");
+            }
+            resumed => drop(resumed?),
+        }
+        self.has_resumed = true;
+        Ok(())
+    }
+
+    fn follow(&mut self, context: &Context, object: &AgentDeployment) -> Result<(), Problem> {
         let manifest = object.manifest().map_err(|error| Problem::spec(error.to_string()))?;
         let spec = &manifest.spec;
         if spec.traffic().provider != TrafficProvider::Service {
@@ -168,79 +154,18 @@ impl Target {
         if spec.adopt().is_some() {
             return Err(Problem::spec("spec.adopt: is not supported by this operator yet"));
         }
-        let hash = spec.revision_hash();
-        let template =
-            pod_template(spec.template().map(|t| &**t), &self.owner.name, &hash, &PodSettings::of(spec))
-                .map_err(|error| Problem::spec(error.to_string()))?;
-        let wanted = strategy::compile(spec, &PlanContext::new(Some(Splitting::Switch)))
-            .map_err(|error| Problem::spec(error.to_string()))?;
-        let router = self.router_for(context, key, object, &manifest, &wanted);
-        if let Some(why) = router.as_ref().and_then(|router| router.misses(&template)) {
-            return Err(Problem::spec(why));
-        }
-        let readiness = spec.health_check();
-        let verdict = Duration::from(readiness.interval) * readiness.failure_threshold;
-        let backends = self.backends(context, &manifest, router.clone());
-        let refused = match &mut self.driver {
-            Some(driver) => driver.set_target_with(wanted, backends).err(),
-            None => match Driver::new(wanted, backends) {
-                Ok(driver) => {
-                    self.driver = Some(driver);
-                    None
-                }
-                Err(refused) => Some(refused),
-            },
-        };
-        if let Some(refused) = refused {
-            return Err(Problem::spec(refused.to_string()));
-        }
-        self.router = router;
-        self.workload.register(hash, template, verdict);
-        Ok(())
+        let wanted = self.wanted(context, &manifest)?.needs_service(object.spec.traffic.is_some());
+        self.rollout.follow(object, &wanted).map_err(|refused| Problem::spec(refused.to_string()))
     }
 
-    /// A rollout that only moves replicas needs no Service, unless one is named: a worker has none.
-    fn router_for(
-        &mut self,
-        context: &Context,
-        key: &Key,
-        object: &AgentDeployment,
-        manifest: &Manifest,
-        wanted: &Wanted,
-    ) -> Option<Arc<KubeRouter>> {
-        let service = Arc::clone(&manifest.spec.traffic().service);
-        context.follow_service(key, &service);
-        let caches = Arc::clone(&context.caches);
-        let router = Arc::new(KubeRouter::new(self.owner.clone(), service, self.writer.clone(), caches));
-        let is_needed = matches!(wanted.plan.mode(), Mode::Routed { .. }) || object.spec.traffic.is_some();
-        self.spare = None;
-        match &self.router {
-            Some(same) if same.service() == router.service() => Some(Arc::clone(same)),
-            _ if is_needed || router.exists() => Some(router),
-            _ => {
-                self.spare = Some(router);
-                None
-            }
-        }
-    }
-
-    fn backends(&self, context: &Context, manifest: &Manifest, router: Option<Arc<KubeRouter>>) -> Backends {
-        let workload: Arc<KubeWorkload> = Arc::clone(&self.workload);
-        let store: Arc<StatusStore<AgentDeployment>> = Arc::clone(&self.store);
-        let mut backends = Backends::new(workload, store);
-        if let Some(router) = router {
-            backends = backends.router(router);
-        }
+    /// With the backends that the controller was given.
+    fn wanted<'a>(&self, context: &Context, manifest: &'a Manifest) -> Result<Wanted<'a>, Problem> {
         let surroundings = &context.options.surroundings;
-        if let Some(health) = surroundings.health(manifest) {
-            backends = backends.health(health);
-        }
-        if let Some(hooks) = surroundings.hooks() {
-            backends = backends.hooks(hooks);
-        }
-        if let Some(notifier) = surroundings.notifier() {
-            backends = backends.notifier(notifier);
-        }
-        backends
+        let mut wanted = Wanted::new(&manifest.spec);
+        let analysis = manifest.spec.analysis().plan(Vec::new());
+        wanted.health = surroundings.health(&self.rollout.owner, &analysis).map_err(Problem::spec)?;
+        wanted.hooks = surroundings.hooks();
+        wanted.notifier = surroundings.notifier();
+        Ok(wanted)
     }
 }

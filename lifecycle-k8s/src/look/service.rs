@@ -34,6 +34,9 @@ pub struct ServiceSeen {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RouteRecord {
+    /// Uid of the object whose route it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The newest wish.
     #[serde(flatten)]
     pub now: RecordedRoute,
@@ -148,7 +151,12 @@ mod tests {
         {
             let wish = RouteWish::new(route.clone(), Token(7));
             let now = RecordedRoute::of(&wish).unwrap();
-            let text = serde_json::to_string(&RouteRecord { now: now.clone(), before: Some(now) }).unwrap();
+            let text = serde_json::to_string(&RouteRecord {
+                owner: Some("u1".into()),
+                now: now.clone(),
+                before: Some(now),
+            })
+            .unwrap();
             let read: RouteRecord = serde_json::from_str(&text).unwrap();
             assert_eq!(read.now.status(), RouteStatus::new(route, Token(7)), "{text}");
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Owner;
 use crate::look::{RecordedRoute, RouteRecord, ServiceSeen};
 use crate::names;
 
@@ -11,7 +12,12 @@ use crate::names;
 /// A split pins the selector to one revision, by a key beside the Service's own; a balanced route takes that
 /// key away.
 #[must_use]
-pub fn route(service: &ServiceSeen, now: RecordedRoute, in_effect: Option<RecordedRoute>) -> Value {
+pub fn route(
+    owner: &Owner,
+    service: &ServiceSeen,
+    now: RecordedRoute,
+    in_effect: Option<RecordedRoute>,
+) -> Value {
     let mut patch = vec![
         json!({"op": "test", "path": "/metadata/resourceVersion", "value": service.resource_version}),
         json!({"op": "test", "path": "/metadata/uid", "value": service.uid}),
@@ -29,7 +35,7 @@ pub fn route(service: &ServiceSeen, now: RecordedRoute, in_effect: Option<Record
     if !service.is_annotated {
         patch.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
     }
-    let record = RouteRecord { now, before: in_effect };
+    let record = RouteRecord { owner: Some(owner.uid.clone()), now, before: in_effect };
     let annotation = format!("/metadata/annotations/{}", pointer(names::ROUTE));
     let text = serde_json::to_string(&record).unwrap_or_default();
     patch.push(json!({"op": "add", "path": annotation, "value": text}));

@@ -188,7 +188,7 @@ async fn the_operator_may_do_what_it_needs_where_it_is_to_and_nothing_else() {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         namespaces.patch(name, &PatchParams::apply("validation"), &Patch::Apply(&namespace)).await.unwrap();
     }
-    apply(&client, Install::new("home").watching(["shop"]).objects().unwrap()).await;
+    apply(&client, Install::new("home").watching("shop").objects().unwrap()).await;
     let needed = [
         ("list", "agentdeployments.enis.andaon.com"),
         ("patch", "agentdeployments/status.enis.andaon.com"),

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use clap::Args;
 use lifecycle_core::spec::parse_duration;
+use lifecycle_k8s::names;
 
 use super::trace::LogFormat;
+use crate::rbac::{lease_name, namespace};
 
 /// Roll out the AgentDeployments of a Kubernetes cluster
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OperatorArgs {
-    /// Look only at this namespace [default: the whole cluster]
-    #[arg(long, env = "LIFECYCLE_NAMESPACE", value_name = "NAMESPACE")]
-    pub(super) namespace: Option<String>,
+    /// Look after this namespace only [default: the whole cluster]
+    #[arg(long, env = "LIFECYCLE_WATCH_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
+    pub(super) watch_namespace: Option<String>,
     /// Address for /health, /ready and /metrics
     #[arg(long, env = "LIFECYCLE_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub(super) listen: SocketAddr,
@@ -27,10 +29,10 @@ pub(crate) struct OperatorArgs {
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) concurrency: u16,
     /// Name of the Lease that elects the one operator that works
-    #[arg(long, default_value = "lifecycle-operator", value_name = "NAME")]
+    #[arg(long, default_value = names::LEASE, value_name = "NAME", value_parser = lease_name)]
     pub(super) lease_name: String,
     /// Namespace of the Lease [default: the operator's own]
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub(super) lease_namespace: Option<String>,
     /// Name of this operator in the Lease [default: host name and process id]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
@@ -57,5 +59,41 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(span) if span.0 > 0 => Ok(span.into()),
         Ok(_) => Err("must be longer than 0".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::rbac::RbacArgs;
+
+    #[derive(Debug, Parser)]
+    struct Operator {
+        #[command(flatten)]
+        args: OperatorArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Rbac {
+        #[command(flatten)]
+        _args: RbacArgs,
+    }
+
+    #[test]
+    fn a_flag_means_the_same_to_the_operator_and_to_its_rules() {
+        let words = ["it", "--watch-namespace", "shop", "--lease-name", "blue"];
+        let args = Operator::try_parse_from(words).unwrap().args;
+        assert_eq!((args.watch_namespace.as_deref(), &*args.lease_name), (Some("shop"), "blue"));
+        Rbac::try_parse_from(words).unwrap();
+
+        // the operator's own is that of its pod, and its Lease's is another flag
+        assert!(Operator::try_parse_from(["it", "--namespace", "shop"]).is_err());
+        Rbac::try_parse_from(["it", "--namespace", "shop"]).unwrap();
+        let twice = ["it", "--watch-namespace", "shop", "--watch-namespace", "store"];
+        assert!(Operator::try_parse_from(twice).is_err() && Rbac::try_parse_from(twice).is_err());
+        let bad = ["it", "--watch-namespace", ""];
+        assert!(Operator::try_parse_from(bad).is_err() && Rbac::try_parse_from(bad).is_err());
     }
 }

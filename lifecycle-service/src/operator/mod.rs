@@ -67,7 +67,7 @@ async fn operate(args: OperatorArgs) -> anyhow::Result<Exit> {
             metrics.leads(true);
             readiness.inform("leadership", "leader");
             let options = ControllerOptions::new()
-                .scope(args.namespace.clone().map_or(Scope::Cluster, Scope::Namespace))
+                .scope(args.watch_namespace.clone().map_or(Scope::Cluster, Scope::Namespace))
                 .concurrency(args.concurrency)
                 .surroundings(Arc::new(world))
                 .observer(Arc::new(metrics.clone()))

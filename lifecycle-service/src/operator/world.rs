@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use lifecycle_core::analysis::AnalysisPlan;
 use lifecycle_core::backend::{HealthSource, Hook, Notifier};
-use lifecycle_core::spec::Manifest;
 use lifecycle_k8s::controller::Surroundings;
+use lifecycle_k8s::object::Owner;
 use lifecycle_local::HttpHook;
 use lifecycle_prom::{PrometheusSource, Target};
 
@@ -26,17 +27,15 @@ impl World {
 }
 
 impl Surroundings for World {
-    fn health(&self, manifest: &Manifest) -> Option<Arc<dyn HealthSource>> {
-        let target = Target::new(&*manifest.namespace, &*manifest.name);
-        let target = match target.clone().with_queries(&manifest.spec.analysis().plan(Vec::new()).queries) {
-            Ok(with_queries) => with_queries,
-            Err(error) => {
-                // a check that asks for the query is refused, because the source does not know it
-                tracing::warn!(name = &*manifest.name, %error, "spec.analysis.queries is not used");
-                target
-            }
-        };
-        Some(self.prometheus.as_ref()?.for_target(target))
+    fn health(
+        &self,
+        owner: &Owner,
+        analysis: &AnalysisPlan,
+    ) -> Result<Option<Arc<dyn HealthSource>>, String> {
+        let target = Target::new(&*owner.namespace, &*owner.name)
+            .with_queries(&analysis.queries)
+            .map_err(|error| error.to_string())?;
+        Ok(self.prometheus.as_ref().map(|prometheus| prometheus.for_target(target)))
     }
 
     fn hooks(&self) -> Option<Arc<dyn Hook>> {

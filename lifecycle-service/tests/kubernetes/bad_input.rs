@@ -195,6 +195,22 @@ fn what_this_operator_cannot_do_is_refused_and_nothing_moves() {
 }
 
 #[test]
+fn a_query_that_cannot_be_filled_in_is_told_with_its_field() {
+    run(async {
+        let mut scene = Scene::new("bad-query", "canary").await;
+        // whether or not a check asks for it
+        for (name, check) in [("slow_share", "slow_share < 1"), ("fast_share", "error_rate < 5%")] {
+            let query = json!({"analysis": {"queries": {name: "sum(rate(asked{pod=\"{{pod}}\"}[1m]))"}}});
+            let bad = Version::new("canary", "1.5.0").replicas(2).checks(json!([check])).with(query);
+            let field = format!("spec.analysis.queries.{name}");
+            scene.applied_is_told(&bad.manifest(), REFUSED_SPEC, &[&field, "{{pod}}"]).await;
+        }
+        assert_eq!(scene.stage.agent().await.status.unwrap().canary, None);
+        scene.mended_is_promoted(&version("canary", "1.5.0")).await;
+    });
+}
+
+#[test]
 fn a_check_without_prometheus_is_refused() {
     run(async {
         let mut scene = Scene::on(Stage::measured_by(None, "no-prometheus").await, "canary").await;

@@ -1,69 +1,69 @@
 //! Operators that die, and two that believe to lead.
 
-use std::time::Duration;
+use crate::support::{Agent, Crew, Stage, Version, run, until};
+use crate::{orders, strategies};
 
-use lifecycle_testkit::kubernetes::load::Who;
-
-use crate::support::{Agent, Stage, Version, run, until};
-
-/// SIGKILL after the operator has saved something, again and again until the end, and a new operator each time.
-async fn killed_all_along(stage: &Stage, strategy: &'static str) {
-    stage.service().await;
-    let mut operator = stage.operator_called("operator-0").await;
-    stage.deploy(&Version::new(strategy, "1.4.0").unchecked()).await;
-    let load = stage.load(60.0).await;
-    let moment = stage.control_plane.moment().unwrap();
-    stage.apply(&Version::new(strategy, "1.5.0").unchecked().manifest());
-    let mut killed = 0;
-    for n in 1..=4 {
-        let rollout = stage.agent().await.status.and_then(|status| status.rollout);
-        let ended = until("another save, or the end", async || {
-            let agent = Agent::new(stage.agent().await);
-            let ended = agent.is_healthy("1.5.0");
-            if ended || agent.status.rollout != rollout { Ok(ended) } else { Err(agent) }
-        })
-        .await;
-        if ended {
-            break;
-        }
-        operator.kill();
-        killed += 1;
-        operator = stage.operator_called(&format!("operator-{n}")).await;
-    }
-    assert!(killed > 0, "it was over before one could be killed");
-    stage.until_healthy("1.5.0").await;
-    let agent = stage.until("nothing else runs", |agent| agent.status.current_replicas == 4).await;
-    assert_eq!(agent.status.ready_replicas, 4, "{}", operator.log());
-    let created = stage.control_plane.requests_since(&moment).await.unwrap();
-    let created = created.iter().filter(|r| {
-        r.namespace == stage.namespace && r.verb == "create" && r.resource == "deployments" && r.code == 201
+/// Plays a scenario with operators that are killed in its middle.
+fn survived(namespace: &str, scenario: impl AsyncFnOnce(&Stage, Crew)) {
+    run(async {
+        let stage = Stage::new(namespace).await;
+        scenario(&stage, Crew::mortal(&stage).await).await;
     });
-    assert_eq!(created.count(), 1, "the job is done once");
-    let report = load.stop().await;
-    if strategy != "recreate" {
-        assert_eq!((report.lost(), report.refused), (0, 0), "{:?}", report.losses);
-    }
-    assert!(report.tally(Who::Version("1.5.0")).ok > 0);
 }
 
 #[test]
 fn a_canary_survives_operators_that_are_killed() {
-    run(async { killed_all_along(&Stage::new("killed-canary").await, "canary").await });
+    survived("killed-canary", strategies::good_canary);
+}
+
+#[test]
+fn a_bad_canary_is_rolled_back_by_operators_that_are_killed() {
+    survived("killed-canary-bad", strategies::bad_canary);
 }
 
 #[test]
 fn a_rolling_update_survives_operators_that_are_killed() {
-    run(async { killed_all_along(&Stage::new("killed-rolling").await, "rolling").await });
+    survived("killed-rolling", strategies::good_rolling_update);
+}
+
+#[test]
+fn an_unready_rolling_update_is_rolled_back_by_operators_that_are_killed() {
+    survived("killed-rolling-bad", strategies::unready_rolling_update);
 }
 
 #[test]
 fn a_blue_green_survives_operators_that_are_killed() {
-    run(async { killed_all_along(&Stage::new("killed-blue-green").await, "blue-green").await });
+    survived("killed-blue-green", strategies::good_blue_green);
+}
+
+#[test]
+fn a_bad_blue_green_is_switched_back_by_operators_that_are_killed() {
+    survived("killed-blue-green-bad", strategies::bad_blue_green);
 }
 
 #[test]
 fn a_recreate_survives_operators_that_are_killed() {
-    run(async { killed_all_along(&Stage::new("killed-recreate").await, "recreate").await });
+    survived("killed-recreate", strategies::good_recreate);
+}
+
+#[test]
+fn first_deployments_survive_operators_that_are_killed() {
+    survived("killed-first", strategies::first_deployments);
+}
+
+#[test]
+fn what_people_order_is_carried_out_once_by_operators_that_are_killed() {
+    survived("killed-orders", orders::pause_scale_resume_abort_retry_promote);
+}
+
+#[test]
+fn a_rollback_to_a_version_survives_operators_that_are_killed() {
+    survived("killed-rollback", orders::rollback_to_a_version);
+}
+
+#[test]
+fn a_superseded_rollout_survives_operators_that_are_killed() {
+    survived("killed-supersede", orders::supersede);
 }
 
 #[test]
@@ -71,38 +71,15 @@ fn the_second_operator_takes_over_when_the_leader_is_killed() {
     run(async {
         let stage = Stage::new("two-operators").await;
         stage.service().await;
-        let mut first = stage.operator_called("first").await;
+        let mut first = stage.rival("first").await;
         first.until_leading(&stage).await;
-        let second = stage.operator_called("second").await;
+        let second = stage.rival("second").await;
         stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
         stage.apply(&Version::new("canary", "1.5.0").unchecked().manifest());
         stage.until("the second step", |agent| agent.status.step == 2).await;
         first.kill();
         second.until_leading(&stage).await;
-        let agent = stage.until_healthy("1.5.0").await;
-        assert_eq!(agent.status.current_replicas, 4);
-    });
-}
-
-#[test]
-fn a_lease_is_given_back_by_an_operator_that_is_asked_to_end() {
-    run(async {
-        let stage = Stage::new("given-back").await;
-        let mut first = stage.operator_called("first").await;
-        first.until_leading(&stage).await;
-        let second = stage.operator_called("second").await;
-        let asked = std::time::Instant::now();
-        first.process.terminate().unwrap();
-        second.until_leading(&stage).await;
-        assert!(
-            asked.elapsed() < Duration::from_secs(2),
-            "it took {:?}, and the Lease is for 3 s",
-            asked.elapsed()
-        );
-        until("the end of the first", async || {
-            first.process.exited().unwrap().filter(|status| status.success()).map(drop).ok_or(())
-        })
-        .await;
+        stage.until_serving("1.5.0", 4).await;
     });
 }
 
@@ -113,10 +90,10 @@ fn a_leader_that_wakes_up_late_changes_nothing() {
     run(async {
         let stage = Stage::new("late-leader").await;
         stage.service().await;
-        let mut first = stage.operator_called("first").await;
+        let mut first = stage.rival("first").await;
         first.until_leading(&stage).await;
         stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
-        let second = stage.operator_called("second").await;
+        let second = stage.rival("second").await;
         let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "5s"}]);
         let slow =
             Version::new("canary", "1.5.0").unchecked().with(serde_json::json!({"canary": {"steps": steps}}));
@@ -127,13 +104,15 @@ fn a_leader_that_wakes_up_late_changes_nothing() {
         first.process.freeze().unwrap();
         second.until_leading(&stage).await;
         stage.kubectl(&["annotate", "agentdeploy", "edge-agent", "enis.andaon.com/command=a1 abort"]);
-        let aborted = stage.until("the way back", |agent| agent.phase() == "rolled_back").await;
-        let before = stage.agent().await.metadata.resource_version;
+        // with all its numbers: nothing is left to be written
+        let is_back = |agent: &Agent| {
+            agent.went_back_to("1.4.0", 4) && agent.says("Available").starts_with("4 replicas serve")
+        };
+        let before = stage.until("the way back", is_back).await.object.metadata.resource_version;
         first.process.thaw().unwrap();
         until("the end of the first", async || first.process.exited().unwrap().map(drop).ok_or(())).await;
 
         let after = stage.agent().await;
         assert_eq!(after.metadata.resource_version, before, "{}", first.log());
-        assert_eq!((aborted.stable(), aborted.status.current_replicas), (Some("1.4.0"), 4));
     });
 }

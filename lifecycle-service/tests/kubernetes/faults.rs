@@ -13,7 +13,9 @@ use lifecycle_testkit::kubernetes::control_plane::{ControlPlane, ControlPlaneOpt
 use lifecycle_testkit::kubernetes::load::{Load, LoadReport, Who};
 use serde_json::json;
 
-use crate::support::{Agent, History, NAME, Operator, Stage, Version, create, define, node, run, until};
+use crate::support::{
+    Agent, History, NAME, Operator, PATIENCE, Stage, Version, create, define, node, run, until,
+};
 
 /// Somebody is told within this time.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
@@ -48,10 +50,10 @@ impl Scene {
 
     async fn on(stage: Stage, strategy: &'static str) -> Self {
         stage.service().await;
-        let operator = stage.patient_operator().await;
+        let operator = stage.operator().await;
         stage.deploy(&version(strategy, "1.4.0")).await;
         let load = stage.load(60.0).await;
-        load.until(TOLD_WITHIN, |seen| seen.tally(Who::Version("1.4.0")).ok > 20).await.unwrap();
+        load.until(PATIENCE, |seen| seen.tally(Who::Version("1.4.0")).ok > 20).await.unwrap();
         let history = stage.history().await;
         stage.apply(&version(strategy, "1.5.0").manifest());
         let middle = |agent: &Agent| {

@@ -1,174 +1,264 @@
-//! Each strategy, with a good and with a bad version, under load.
+//! Each strategy, with a good and with a bad version, under load. Each scenario is played with an operator that lasts,
+//! here, and with operators that are killed in its middle, in `crashes`.
 
 use std::time::Duration;
 
-use lifecycle_testkit::kubernetes::load::Who;
+use lifecycle_testkit::kubernetes::load::{Load, LoadReport, Who};
+use serde_json::json;
 
-use crate::support::{Stage, Version, run};
+use crate::support::{Agent, Crew, Cue, PATIENCE, Stage, Version, run};
+
+/// Under load, with 1.4.0 in service: the load, and since when it is.
+async fn serving(stage: &Stage, version: &Version) -> (Load, Duration) {
+    let load = stage.load(100.0).await;
+    stage.deploy(version).await;
+    load.until(PATIENCE, |seen| seen.tally(Who::Version("1.4.0")).ok > 100).await.unwrap();
+    let since = load.elapsed();
+    (load, since)
+}
+
+/// Every request was answered since then.
+async fn without_a_loss(load: Load, since: Duration, crew: &Crew) -> LoadReport {
+    let report = load.stop().await;
+    let refused = report.refused_in(since..report.lasted);
+    assert_eq!((report.lost(), refused), (0, 0), "{report}; {}", crew.log().await);
+    assert_eq!(report.tally(Who::Version("1.4.0")).failed, 0, "stable makes no errors");
+    report
+}
+
+pub(crate) async fn good_canary(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("canary", "1.4.0")).await;
+
+    crew.kill_at([Cue::save(), Cue::seen("the second step", |agent| agent.status.step == 2), Cue::save()]);
+    stage.apply(&Version::new("canary", "1.5.0").manifest());
+    let steps = stage.until("the second step", |agent| agent.status.step == 2).await;
+    assert_eq!((steps.status.steps, steps.stable(), steps.canary()), (3, Some("1.4.0"), Some("1.5.0")));
+    assert_eq!(steps.phase(), "deploying");
+    crew.survived().await;
+    let agent = stage.until_serving("1.5.0", 4).await;
+    crew.made(2).await;
+
+    assert_eq!((agent.status.step, agent.status.weight), (0, 0));
+    assert_eq!(agent.condition("Ready"), ("True", "Serving"));
+    assert_eq!(agent.condition("Degraded").0, "False", "{agent:?}");
+    let report = without_a_loss(load, since, &crew).await;
+    let during = report.tally_in(Who::All, since..report.lasted);
+    assert!(during.ok > 500 && during.failed == 0, "{during:?}");
+}
 
 #[test]
 fn a_good_canary_is_promoted_and_no_request_is_lost() {
     run(async {
         let stage = Stage::new("canary-good").await;
-        stage.service().await;
-        let operator = stage.operator().await;
-        let load = stage.load(100.0).await;
-        stage.deploy(&Version::new("canary", "1.4.0")).await;
-        load.until(Duration::from_secs(10), |seen| seen.tally(Who::Version("1.4.0")).ok > 100).await.unwrap();
-        let before = load.elapsed();
-
-        stage.apply(&Version::new("canary", "1.5.0").manifest());
-        let steps = stage.until("the second step", |agent| agent.status.step == 2).await;
-        assert_eq!((steps.status.steps, steps.stable(), steps.canary()), (3, Some("1.4.0"), Some("1.5.0")));
-        assert_eq!(steps.phase(), "deploying");
-        let agent = stage.until_healthy("1.5.0").await;
-
-        assert_eq!((agent.status.step, agent.status.weight), (0, 0));
-        assert_eq!((agent.status.current_replicas, agent.status.ready_replicas), (4, 4));
-        assert_eq!(agent.condition("Ready"), ("True", "Serving"));
-        assert_eq!(agent.condition("Degraded").0, "False", "{agent:?}");
+        good_canary(&stage, Crew::steady(&stage).await).await;
         for reason in ["RolloutStarted", "GatePassed", "Promoted"] {
             stage.until_told(reason, "").await;
         }
-        let report = load.stop().await;
-        let during = report.tally_in(Who::All, before..report.lasted);
-        assert!(during.ok > 500, "{during:?}");
-        assert_eq!((report.lost(), during.failed), (0, 0), "{:?}; {}", report.losses, operator.log());
     });
+}
+
+pub(crate) async fn bad_canary(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("canary", "1.4.0")).await;
+
+    crew.kill_at([
+        Cue::save(),
+        Cue::seen("1.5.0 serves", |agent| agent.ready_canaries() > 0),
+        Cue::seen("the way back", |agent| agent.goes_back()),
+        Cue::save(),
+    ]);
+    stage.apply(&Version::new("canary", "1.5.0").env("ERROR_RATE", "20%").manifest());
+    crew.survived().await;
+    let agent = stage.until("the rollback", |agent| agent.went_back_to("1.4.0", 4)).await;
+    crew.made(2).await;
+
+    assert_eq!(agent.condition("Degraded"), ("True", "RolledBack"));
+    assert!(agent.says("Degraded").contains("is not < 5%"), "{agent:?}");
+    assert_eq!(agent.condition("Available").0, "True", "{agent:?}");
+    let report = without_a_loss(load, since, &crew).await;
+    let bad = Who::Version("1.5.0");
+    println!("the bad canary served from {:?} to {:?}", report.first_answer(bad), report.last_answer(bad));
+    assert!(report.tally(bad).failed > 0, "it served, and badly");
 }
 
 #[test]
 fn a_canary_with_errors_is_rolled_back_by_its_check() {
     run(async {
         let stage = Stage::new("canary-bad").await;
-        stage.service().await;
-        let operator = stage.operator().await;
-        let load = stage.load(100.0).await;
-        stage.deploy(&Version::new("canary", "1.4.0")).await;
-
-        stage.apply(&Version::new("canary", "1.5.0").env("ERROR_RATE", "20%").manifest());
-        let agent = stage.until("the rollback", |agent| agent.phase() == "rolled_back").await;
-
-        assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), None));
-        let (status, _) = agent.condition("Degraded");
-        assert_eq!(status, "True");
-        assert!(agent.says("Degraded").contains("is not < 5%"), "{agent:?}");
+        bad_canary(&stage, Crew::steady(&stage).await).await;
         stage.until_told("GoingBack", "is not < 5%").await;
         stage.until_told("WentBack", "").await;
-        let report = load.stop().await;
-        let (first, last) =
-            (report.first_answer(Who::Version("1.5.0")), report.last_answer(Who::Version("1.5.0")));
-        println!("the bad canary served from {first:?} to {last:?}");
-        assert_eq!(report.lost(), 0, "{:?}; {}", report.losses, operator.log());
     });
+}
+
+pub(crate) async fn good_rolling_update(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("rolling", "1.4.0").unchecked()).await;
+
+    crew.kill_at([Cue::save(), Cue::seen("1.5.0 serves", |agent| agent.ready_canaries() > 0), Cue::save()]);
+    stage.apply(&Version::new("rolling", "1.5.0").unchecked().manifest());
+    crew.survived().await;
+    let agent = stage.until_serving("1.5.0", 4).await;
+    crew.made(2).await;
+
+    assert_eq!(agent.condition("Ready"), ("True", "Serving"));
+    load.until(PATIENCE, |seen| seen.tally(Who::Version("1.5.0")).ok > 50).await.unwrap();
+    without_a_loss(load, since, &crew).await;
+}
+
+#[test]
+fn a_good_rolling_update_is_promoted_and_no_request_is_lost() {
+    run(async {
+        let stage = Stage::new("rolling-good").await;
+        good_rolling_update(&stage, Crew::steady(&stage).await).await;
+    });
+}
+
+pub(crate) async fn unready_rolling_update(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("rolling", "1.4.0").unchecked()).await;
+
+    let asked_for = |agent: &Agent| agent.status.canary.as_ref().is_some_and(|canary| canary.replicas > 0);
+    crew.kill_at([
+        Cue::save(),
+        Cue::seen("a replica of 1.5.0 is asked for", asked_for),
+        Cue::seen("the way back", |agent| agent.goes_back()),
+        Cue::save(),
+    ]);
+    stage.apply(&Version::new("rolling", "1.5.0").unchecked().env("READY_AFTER", "never").manifest());
+    crew.survived().await;
+    let agent = stage.until("the rollback", |agent| agent.went_back_to("1.4.0", 4)).await;
+    crew.made(2).await;
+
+    assert_eq!(agent.condition("Available").0, "True", "{agent:?}");
+    assert_eq!(agent.condition("Degraded"), ("True", "RolledBack"));
+    assert!(agent.says("Degraded").contains("readiness"), "{agent:?}");
+    let report = without_a_loss(load, since, &crew).await;
+    assert_eq!(report.tally(Who::Version("1.5.0")).answers(), 0, "it was never ready");
 }
 
 #[test]
 fn a_rolling_update_that_never_gets_ready_goes_back() {
     run(async {
         let stage = Stage::new("rolling-unready").await;
-        stage.service().await;
-        let operator = stage.operator().await;
-        stage.deploy(&Version::new("rolling", "1.4.0").unchecked()).await;
-        let load = stage.load(100.0).await;
-
-        stage.apply(&Version::new("rolling", "1.5.0").unchecked().env("READY_AFTER", "never").manifest());
-        let agent = stage.until("the rollback", |agent| agent.phase() == "rolled_back").await;
-
-        assert_eq!((agent.stable(), agent.status.ready_replicas), (Some("1.4.0"), 4));
-        assert_eq!(agent.condition("Available").0, "True", "{agent:?}");
-        assert!(agent.says("Degraded").contains("readiness"), "{agent:?}");
+        unready_rolling_update(&stage, Crew::steady(&stage).await).await;
         stage.until_told("GoingBack", "readiness verdict").await;
-        let report = load.stop().await;
-        assert_eq!((report.lost(), report.refused), (0, 0), "{:?}; {}", report.losses, operator.log());
-        assert_eq!(report.tally(Who::Version("1.5.0")).answers(), 0, "it was never ready");
     });
+}
+
+pub(crate) async fn bad_blue_green(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let version = |name| Version::new("blue-green", name).checks(json!(["error_rate < 5%"]));
+    let (load, since) = serving(stage, &version("1.4.0")).await;
+
+    crew.kill_at([
+        Cue::save(),
+        Cue::seen("the switch", |agent| agent.status.weight == 100),
+        Cue::seen("the way back", |agent| agent.goes_back()),
+        Cue::save(),
+    ]);
+    stage.apply(&version("1.5.0").env("ERROR_RATE", "30%").manifest());
+    let switched = stage.until("the switch", |agent| agent.status.weight == 100).await;
+    assert_eq!((switched.stable(), switched.canary()), (Some("1.4.0"), Some("1.5.0")));
+    crew.survived().await;
+    let agent = stage.until("the rollback", |agent| agent.went_back_to("1.4.0", 4)).await;
+    crew.made(2).await;
+
+    assert_eq!(agent.status.weight, 0);
+    assert_eq!(agent.condition("Degraded"), ("True", "RolledBack"));
+    load.until(PATIENCE, |seen| {
+        seen.share_of_last(Who::Version("1.4.0"), Duration::from_secs(1)) == Some(1.0)
+    })
+    .await
+    .unwrap();
+    let report = without_a_loss(load, since, &crew).await;
+    assert!(report.tally(Who::Version("1.5.0")).failed > 0, "it served, and badly");
 }
 
 #[test]
 fn a_blue_green_that_turns_bad_after_the_switch_is_switched_back() {
     run(async {
         let stage = Stage::new("blue-green-bad").await;
-        stage.service().await;
-        let operator = stage.operator().await;
-        let load = stage.load(100.0).await;
-        let checks = serde_json::json!(["error_rate < 5%"]);
-        stage.deploy(&Version::new("blue-green", "1.4.0").checks(checks.clone())).await;
-
-        load.until(Duration::from_secs(10), |seen| seen.tally(Who::Version("1.4.0")).ok > 100).await.unwrap();
-        let before = load.elapsed();
-        let bad = Version::new("blue-green", "1.5.0").checks(checks).env("ERROR_RATE", "30%");
-        stage.apply(&bad.manifest());
-        let switched = stage.until("the switch", |agent| agent.status.weight == 100).await;
-        assert_eq!((switched.stable(), switched.canary()), (Some("1.4.0"), Some("1.5.0")));
-        let agent = stage.until("the rollback", |agent| agent.phase() == "rolled_back").await;
-
-        assert_eq!((agent.stable(), agent.status.weight), (Some("1.4.0"), 0));
-        load.until(Duration::from_secs(10), |seen| {
-            seen.share_of_last(Who::Version("1.4.0"), Duration::from_secs(1)) == Some(1.0)
-        })
-        .await
-        .unwrap();
-        let report = load.stop().await;
-        assert!(report.tally(Who::Version("1.5.0")).failed > 0, "it served, and badly");
-        let refused = report.refused_in(before..report.lasted);
-        assert_eq!((report.lost(), refused), (0, 0), "{:?}; {}", report.losses, operator.log());
+        bad_blue_green(&stage, Crew::steady(&stage).await).await;
     });
+}
+
+pub(crate) async fn good_blue_green(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("blue-green", "1.4.0").unchecked()).await;
+
+    crew.kill_at([Cue::save(), Cue::seen("the switch", |agent| agent.status.weight == 100), Cue::save()]);
+    stage.apply(&Version::new("blue-green", "1.5.0").unchecked().manifest());
+    crew.survived().await;
+    // blue is scaled down
+    let agent = stage.until_serving("1.5.0", 4).await;
+    crew.made(2).await;
+
+    assert_eq!(agent.condition("Ready"), ("True", "Serving"));
+    load.until(PATIENCE, |seen| seen.tally(Who::Version("1.5.0")).ok > 50).await.unwrap();
+    without_a_loss(load, since, &crew).await;
 }
 
 #[test]
 fn a_blue_green_is_promoted_and_the_old_revision_is_scaled_down() {
     run(async {
         let stage = Stage::new("blue-green-good").await;
-        stage.service().await;
-        let operator = stage.operator().await;
-        stage.deploy(&Version::new("blue-green", "1.4.0").unchecked()).await;
-        let load = stage.load(100.0).await;
-
-        stage.apply(&Version::new("blue-green", "1.5.0").unchecked().manifest());
-        stage.until_healthy("1.5.0").await;
-        let agent = stage.until("blue is scaled down", |agent| agent.status.current_replicas == 4).await;
-
-        assert_eq!(agent.stable(), Some("1.5.0"));
-        let report = load.stop().await;
-        assert_eq!((report.lost(), report.refused), (0, 0), "{:?}; {}", report.losses, operator.log());
+        good_blue_green(&stage, Crew::steady(&stage).await).await;
     });
+}
+
+pub(crate) async fn good_recreate(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let (load, since) = serving(stage, &Version::new("recreate", "1.4.0").unchecked()).await;
+
+    crew.kill_at([Cue::save(), Cue::save()]);
+    stage.apply(&Version::new("recreate", "1.5.0").unchecked().manifest());
+    crew.survived().await;
+    stage.until_serving("1.5.0", 4).await;
+    crew.made(2).await;
+
+    load.until(PATIENCE, |seen| seen.tally(Who::Version("1.5.0")).ok > 50).await.unwrap();
+    let report = load.stop().await;
+    let last_old = report.last_answer(Who::Version("1.4.0")).unwrap();
+    let first_new = report.first_answer(Who::Version("1.5.0")).unwrap();
+    assert!(last_old < first_new, "1.4.0 answered until {last_old:?}, 1.5.0 from {first_new:?}");
+    assert!(report.refused_in(since..report.lasted) > 0, "there is downtime between the two");
 }
 
 #[test]
 fn recreate_never_runs_two_versions_at_once() {
     run(async {
         let stage = Stage::new("recreate").await;
-        stage.service().await;
-        let _operator = stage.operator().await;
-        stage.deploy(&Version::new("recreate", "1.4.0").unchecked()).await;
-        let load = stage.load(100.0).await;
-
-        stage.apply(&Version::new("recreate", "1.5.0").unchecked().manifest());
-        stage.until_healthy("1.5.0").await;
-        load.until(Duration::from_secs(10), |seen| seen.tally(Who::Version("1.5.0")).ok > 50).await.unwrap();
-
-        let report = load.stop().await;
-        let last_old = report.last_answer(Who::Version("1.4.0")).unwrap();
-        let first_new = report.first_answer(Who::Version("1.5.0")).unwrap();
-        assert!(last_old < first_new, "1.4.0 answered until {last_old:?}, 1.5.0 from {first_new:?}");
-        assert!(report.refused > 0, "there is downtime between the two");
+        good_recreate(&stage, Crew::steady(&stage).await).await;
     });
+}
+
+pub(crate) async fn first_deployments(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    crew.kill_at([Cue::save(), Cue::save()]);
+    stage.apply(&Version::new("rolling", "1.4.0").unchecked().env("READY_AFTER", "never").manifest());
+    crew.survived().await;
+    let agent = stage
+        .until("the failure", |agent| {
+            agent.phase() == "unhealthy" && agent.canary().is_none() && agent.status.current_replicas == 0
+        })
+        .await;
+    assert_eq!((agent.stable(), agent.condition("Degraded")), (None, ("True", "Failed")), "{agent:?}");
+
+    // the next version is not held back by it
+    crew.kill_at([Cue::save(), Cue::seen("1.4.1 serves", |agent| agent.ready_canaries() > 0)]);
+    stage.apply(&Version::new("rolling", "1.4.1").unchecked().manifest());
+    crew.survived().await;
+    let agent = stage.until_serving("1.4.1", 4).await;
+    crew.made(2).await;
+    assert_eq!(agent.condition("Degraded").0, "False", "{agent:?}");
 }
 
 #[test]
 fn a_first_deployment_that_fails_has_nothing_to_go_back_to() {
     run(async {
         let stage = Stage::new("first-bad").await;
-        stage.service().await;
-        let _operator = stage.operator().await;
-
-        stage.apply(&Version::new("rolling", "1.4.0").unchecked().env("READY_AFTER", "never").manifest());
-        let agent = stage.until("the failure", |agent| agent.phase() == "unhealthy").await;
-
-        assert_eq!((agent.stable(), agent.condition("Degraded").0), (None, "True"), "{agent:?}");
-        // the next version is not held back by it
-        stage.apply(&Version::new("rolling", "1.4.1").unchecked().manifest());
-        stage.until_healthy("1.4.1").await;
+        first_deployments(&stage, Crew::steady(&stage).await).await;
     });
 }

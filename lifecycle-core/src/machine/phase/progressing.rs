@@ -277,7 +277,20 @@ fn leave(turn: &mut Turn<'_>, evidence: Option<Arc<str>>) {
     let checks = before.checks.iter().map(crate::analysis::CheckState::anew).collect();
     let Progress { rollback, overruled, .. } = before;
     turn.state.progress = Progress { step, rollback, overruled, checks, ..Progress::default() };
-    turn.wake_in(Millis::ZERO);
+    set_out(turn);
+}
+
+/// The first moves of a step are decided together with the end of the step before: one save and not two.
+fn set_out(turn: &mut Turn<'_>) {
+    let token = turn.state.token;
+    if enter(turn) {
+        let (goal, _) = goal(turn);
+        mover::towards(turn, goal);
+    }
+    if turn.state.token == token {
+        // nothing is on its way that would call again
+        turn.wake_in(Millis::ZERO);
+    }
 }
 
 /// Goes back when nothing has moved for too long; what was wished for in this very step (after `token`)

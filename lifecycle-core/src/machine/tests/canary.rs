@@ -45,6 +45,20 @@ fn a_good_canary_is_promoted_after_its_bakes() {
 }
 
 #[test]
+fn a_gate_that_passes_and_the_first_moves_of_the_next_step_are_one_decision() {
+    let mut world = canary();
+    let is = |event: &crate::machine::Event, name: &str| event.kind.name() == name;
+    world.step();
+    while !world.has("GatePassed") {
+        world.now = world.wake_at.unwrap();
+        world.events.clear();
+        world.step();
+    }
+    assert!(world.events.iter().any(|event| is(event, "StepStarted")), "{:?}", world.events);
+    assert!(world.events.iter().any(|event| is(event, "Scaled")), "{:?}", world.events);
+}
+
+#[test]
 fn a_failed_gate_returns_all_traffic_to_stable_in_the_same_step() {
     let mut world = canary();
     world.run(minutes(40));

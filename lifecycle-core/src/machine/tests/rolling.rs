@@ -44,6 +44,18 @@ fn replicas_are_replaced_one_by_one_and_promoted_after_the_window() {
 }
 
 #[test]
+fn a_router_that_comes_in_the_middle_is_asked_to_balance() {
+    let mut world = rolling(3);
+    world.step();
+    assert_eq!(world.route, None);
+    world.route = Some(None);
+    world.run(minutes(6));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"));
+    let route = world.route.flatten().map(|status| status.route);
+    assert_eq!(route, Some(crate::backend::Route::Balanced));
+}
+
+#[test]
 fn a_version_that_never_gets_ready_is_rolled_back() {
     let mut world = rolling(3);
     world.unready.push("2.0.0".into());

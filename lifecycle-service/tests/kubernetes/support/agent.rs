@@ -152,6 +152,34 @@ impl Agent {
         found.map_or("", |condition| &condition.message)
     }
 
+    /// Was the command with this id answered last?
+    pub(crate) fn answered(&self, id: &str) -> bool {
+        self.status.last_command.as_ref().is_some_and(|answer| answer.id == id)
+    }
+
+    /// Replicas that there are, and those of them that are ready.
+    pub(crate) fn replicas(&self) -> (i64, i64) {
+        (self.status.current_replicas, self.status.ready_replicas)
+    }
+
+    /// Ready replicas of the version that is rolled out.
+    pub(crate) fn ready_canaries(&self) -> i64 {
+        self.status.canary.as_ref().map_or(0, |revision| revision.ready)
+    }
+
+    /// Is it on its way back from a version that failed?
+    pub(crate) fn goes_back(&self) -> bool {
+        self.phase() == "unhealthy" && self.canary().is_some()
+    }
+
+    /// Was a version given up, and does this one serve alone, with so many replicas that are all ready?
+    pub(crate) fn went_back_to(&self, version: &str, replicas: i64) -> bool {
+        self.phase() == "rolled_back"
+            && self.stable() == Some(version)
+            && self.canary().is_none()
+            && self.replicas() == (replicas, replicas)
+    }
+
     /// Does the status speak of the newest spec?
     pub(crate) fn is_current(&self) -> bool {
         self.status.observed_generation == self.object.metadata.generation

@@ -2,18 +2,22 @@
 //! all tests share.
 
 mod agent;
+mod crew;
 mod history;
 mod kubectl;
 mod operator;
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Client, Resource};
 use lifecycle_k8s::crd::AgentDeployment;
 use lifecycle_testkit::kubernetes::control_plane::{ApiRequest, ControlPlane, ControlPlaneOptions, Moment};
@@ -25,6 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 pub(crate) use agent::{Agent, Version};
+pub(crate) use crew::{Crew, Cue};
 pub(crate) use history::History;
 pub(crate) use operator::Operator;
 
@@ -87,6 +92,7 @@ pub(crate) async fn define(control_plane: &ControlPlane) {
 }
 
 /// A namespace with everything in it.
+#[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) namespace: String,
     pub(crate) client: Client,
@@ -138,19 +144,26 @@ impl Stage {
         create(&self.api::<Service>(), json!({"metadata": {"name": NAME}, "spec": spec})).await;
     }
 
-    /// The operator, started as its own ServiceAccount.
+    /// An operator that keeps its Lease also on a busy machine, and while the API server is gone for some seconds.
     pub(crate) async fn operator(&self) -> Operator {
         self.operator_called("operator").await
     }
 
-    /// One of several operators.
+    /// One of several operators like this.
     pub(crate) async fn operator_called(&self, identity: &str) -> Operator {
-        Operator::start(self, identity, self.prometheus.as_deref(), Operator::QUICK_LEASE).await
+        Operator::start(self, identity, self.prometheus.as_deref(), Operator::LONG_LEASE).await
     }
 
-    /// An operator that keeps its Lease while the API server is gone for some seconds.
-    pub(crate) async fn patient_operator(&self) -> Operator {
-        Operator::start(self, "operator", self.prometheus.as_deref(), Operator::LONG_LEASE).await
+    /// The operator after one that was killed: it need not wait for the end of the dead one's Lease.
+    pub(crate) async fn successor(&self, identity: &str) -> Operator {
+        let leases = self.api::<Lease>();
+        leases.delete("lifecycle-operator", &DeleteParams::default()).await.unwrap();
+        self.operator_called(identity).await
+    }
+
+    /// An operator of which another takes over within seconds when it is silent.
+    pub(crate) async fn rival(&self, identity: &str) -> Operator {
+        Operator::start(self, identity, self.prometheus.as_deref(), Operator::QUICK_LEASE).await
     }
 
     /// What the operator asked of the API server since then, but for its Lease and the beginnings of watches.
@@ -206,6 +219,13 @@ impl Stage {
     /// Waits until this version serves and nothing is on its way.
     pub(crate) async fn until_healthy(&self, version: &str) -> Agent {
         self.until(&format!("{version} is healthy"), |agent| agent.is_healthy(version)).await
+    }
+
+    /// Waits until this version serves alone, with so many replicas that are all ready. (That a rollout has ended and
+    /// how many replicas there are by then are written one after the other.)
+    pub(crate) async fn until_serving(&self, version: &str, replicas: i64) -> Agent {
+        let is = |agent: &Agent| agent.is_healthy(version) && agent.replicas() == (replicas, replicas);
+        self.until(&format!("{version} serves with {replicas} replicas"), is).await
     }
 
     /// Deploys a version and waits until it serves.
@@ -278,7 +298,18 @@ pub(crate) async fn until_within<T, E: std::fmt::Debug>(
     }
 }
 
-/// A port that nothing listens on.
+/// Below those that the system gives to outgoing connections, and apart from those of the control plane.
+const PORTS: Range<u32> = 10_000..20_000;
+
+/// A port that nothing listens on, and that this process has not answered with lately.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(97)));
+    for _ in PORTS {
+        let port = PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }

@@ -43,7 +43,7 @@ impl Operator {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
         command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info").args([
             "operator",
-            "--namespace",
+            "--watch-namespace",
             &stage.namespace,
             "--lease-namespace",
             &stage.namespace,

@@ -223,7 +223,9 @@ mod tests {
     }
 
     fn both(id: &str, verb: &str, object: &serde_json::Value, time: Timestamp) -> String {
-        ["RequestReceived", "ResponseComplete"].map(|stage| line(id, stage, verb, object.clone(), time)).concat()
+        ["RequestReceived", "ResponseComplete"]
+            .map(|stage| line(id, stage, verb, object.clone(), time))
+            .concat()
     }
 
     #[tokio::test]

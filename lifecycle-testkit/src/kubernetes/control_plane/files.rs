@@ -16,7 +16,8 @@ use crate::kubernetes::supervise::Sweeper;
 pub(super) const ADMIN: &str = "admin";
 
 /// Every request is written down before anything is done about it, and when it is answered; a watch also when it ends.
-const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}"#;
+const AUDIT_POLICY: &str =
+    r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}"#;
 
 /// A temporary folder with all that the components read and write. It is removed when it is dropped, and when
 /// this process ends without having dropped it.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::{Api, PostParams};
 use kube::core::NamespaceResourceScope;
-use lifecycle_k8s::{names, rbac};
+use lifecycle_k8s::rbac;
 use lifecycle_testkit::kubernetes::control_plane::{self, ControlPlane, ControlPlaneOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::super::*;
 
 const NAMESPACE: &str = "operators";
+const LEASE: &str = "blue-operators";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn create<K>(client: &Client, object: &K)
@@ -38,7 +39,7 @@ async fn accounts(client: &Client) {
     for name in ["operator", "nobody"] {
         create(client, &ServiceAccount { metadata: named(name), ..ServiceAccount::default() }).await;
     }
-    create(client, &Role { metadata: named("operator"), rules: Some(rbac::election_rules()) }).await;
+    create(client, &Role { metadata: named("operator"), rules: Some(rbac::election_rules(LEASE)) }).await;
     let role_ref = RoleRef {
         api_group: Some("rbac.authorization.k8s.io".to_owned()),
         kind: "Role".to_owned(),
@@ -65,7 +66,7 @@ impl Candidate {
     fn start(client: &Client, identity: &str) -> Self {
         let [duration, renew_deadline, retry] = [6000, 4000, 200].map(Duration::from_millis);
         let timing = Timing::new(duration, renew_deadline, retry).unwrap();
-        let lease = Lease::new(client.clone(), NAMESPACE, names::LEASE, identity, timing);
+        let lease = Lease::new(client.clone(), NAMESPACE, LEASE, identity, timing);
         let (leadership, trouble) = (lease.leadership(), lease.trouble());
         let (shutdown, asked) = oneshot::channel();
         let task = tokio::spawn(lease.run(async { drop(asked.await) }));
@@ -90,7 +91,7 @@ async fn a_real_api_server_elects_one_of_them() {
     let operator = client("operator").await;
     let spec = async || {
         let leases = Api::<Object>::namespaced(operator.clone(), NAMESPACE);
-        leases.get(names::LEASE).await.unwrap().spec.unwrap()
+        leases.get(LEASE).await.unwrap().spec.unwrap()
     };
 
     let mut first = Candidate::start(&operator, "first");

@@ -1,0 +1,154 @@
+//! What people order in the middle of a rollout, under load: scenarios for an operator that lasts and for operators
+//! that are killed right after they have accepted an order.
+
+use std::time::Duration;
+
+use lifecycle_testkit::kubernetes::load::{Load, Who};
+use serde_json::json;
+
+use crate::support::{Agent, Crew, Cue, NAME, PATIENCE, Stage, Version};
+
+/// A canary whose second step waits long enough to be interrupted.
+fn slow(version: &'static str) -> Version {
+    let steps = json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "60s"}]);
+    Version::new("canary", version).unchecked().with(json!({"canary": {"steps": steps}}))
+}
+
+fn order(stage: &Stage, text: &str) {
+    let annotation = format!("enis.andaon.com/command={text}");
+    stage.kubectl(&["annotate", "agentdeploy", NAME, "--overwrite", &annotation]);
+}
+
+/// Requests of which none may be lost from now on.
+struct Requests(Load, Duration);
+
+impl Requests {
+    async fn to(stage: &Stage) -> Self {
+        let load = stage.load(60.0).await;
+        load.until(PATIENCE, |seen| seen.tally(Who::All).ok > 20).await.unwrap();
+        let since = load.elapsed();
+        Self(load, since)
+    }
+
+    async fn were_answered(self, crew: &Crew) {
+        let report = self.0.stop().await;
+        let refused = report.refused_in(self.1..report.lasted);
+        assert_eq!((report.lost(), refused), (0, 0), "{report}; {}", crew.log().await);
+        assert_eq!(report.tally(Who::All).failed, 0, "{report}");
+    }
+}
+
+/// 1.5.0 at its second step, 1.4.0 in service.
+async fn second_step(stage: &Stage) -> Requests {
+    stage.service().await;
+    stage.deploy(&slow("1.4.0")).await;
+    let requests = Requests::to(stage).await;
+    stage.apply(&slow("1.5.0").manifest());
+    stage.until("the second step", |agent| agent.status.step == 2).await;
+    requests
+}
+
+/// The answer to this order, which was carried out.
+fn done(agent: &Agent, id: &str, command: &str) {
+    let answer = agent.status.last_command.as_ref().unwrap();
+    assert_eq!((&*answer.id, &*answer.command, &*answer.result), (id, command, "done"), "{agent:?}");
+}
+
+pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: Crew) {
+    let requests = second_step(stage).await;
+
+    crew.kill_at([Cue::answered("c1")]);
+    order(stage, "c1 pause");
+    crew.survived().await;
+    let agent = stage.until("the pause", |agent| agent.condition("Paused").0 == "True").await;
+    assert_eq!(agent.condition("Paused").1, "PauseCommand");
+    done(&agent, "c1", "pause");
+
+    // whoever follows sees that it is paused, and follows a changed number of replicas all the same
+    crew.kill_at([Cue::save()]);
+    stage.kubectl(&["scale", "agentdeploy", NAME, "--replicas=6"]);
+    crew.survived().await;
+    let agent = stage.until("six replicas", |agent| agent.replicas() == (6, 6)).await;
+    assert_eq!((agent.condition("Paused").0, agent.status.step), ("True", 2));
+    assert_eq!(agent.status.canary.as_ref().map(|canary| canary.replicas), Some(3));
+    crew.kill().await;
+
+    crew.kill_at([Cue::answered("c2")]);
+    order(stage, "c2 resume");
+    crew.survived().await;
+    let agent = stage.until("the end of the pause", |agent| agent.condition("Paused").0 == "False").await;
+    assert_eq!((agent.status.step, agent.canary()), (2, Some("1.5.0")));
+    done(&agent, "c2", "resume");
+
+    crew.kill_at([Cue::answered("c3"), Cue::save()]);
+    order(stage, "c3 abort");
+    crew.survived().await;
+    let agent = stage.until("the way back", |agent| agent.went_back_to("1.4.0", 6)).await;
+    done(&agent, "c3", "abort");
+
+    crew.kill_at([Cue::answered("c4"), Cue::save()]);
+    order(stage, "c4 retry");
+    crew.survived().await;
+    let agent = stage.until("the second step again", |agent| agent.status.step == 2).await;
+    assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), Some("1.5.0")));
+    done(&agent, "c4", "retry");
+
+    crew.kill_at([Cue::answered("c5"), Cue::save()]);
+    order(stage, "c5 promote-full");
+    crew.survived().await;
+    let agent = stage.until_serving("1.5.0", 6).await;
+    done(&agent, "c5", "promote-full");
+
+    // each id runs once, also where another operator carried it out
+    crew.kill().await;
+    order(stage, "c3 abort");
+    order(stage, "c6 dance");
+    let agent = stage.until("a refusal", |agent| agent.answered("c6")).await;
+    let answer = agent.status.last_command.unwrap();
+    assert_eq!(answer.result, "refused");
+    assert!(answer.message.contains("commands are pause, resume"), "{}", answer.message);
+    stage.until_serving("1.5.0", 6).await;
+    crew.made(2).await;
+    requests.were_answered(&crew).await;
+}
+
+pub(crate) async fn rollback_to_a_version(stage: &Stage, crew: Crew) {
+    stage.service().await;
+    let quick = |version| Version::new("rolling", version).unchecked().replicas(2);
+    stage.deploy(&quick("1.3.0")).await;
+    let requests = Requests::to(stage).await;
+    stage.deploy(&quick("1.4.0")).await;
+    stage.deploy(&quick("1.5.0")).await;
+
+    crew.kill_at([Cue::answered("r1"), Cue::save()]);
+    order(stage, "r1 rollback 1.3.0");
+    crew.survived().await;
+    let agent = stage.until("1.3.0 serves", |agent| agent.went_back_to("1.3.0", 2)).await;
+    done(&agent, "r1", "rollback 1.3.0");
+    let spec = stage.kubectl(&["get", "agentdeploy", NAME, "-o", "jsonpath={.spec.version}"]);
+    assert_eq!(spec, "1.5.0", "the operator never writes the spec");
+
+    order(stage, "r2 rollback 0.9.0");
+    let agent = stage.until("a refusal", |agent| agent.answered("r2")).await;
+    assert_eq!(agent.status.last_command.unwrap().result, "refused");
+    crew.made(3).await;
+    requests.were_answered(&crew).await;
+}
+
+pub(crate) async fn supersede(stage: &Stage, crew: Crew) {
+    let requests = second_step(stage).await;
+
+    crew.kill_at([
+        Cue::seen("1.6.0 is on its way", |agent| agent.canary() == Some("1.6.0")),
+        Cue::save(),
+        Cue::save(),
+    ]);
+    stage.apply(&Version::new("canary", "1.6.0").unchecked().manifest());
+    let agent = stage.until("1.6.0 is on its way", |agent| agent.canary() == Some("1.6.0")).await;
+    assert_eq!(agent.stable(), Some("1.4.0"));
+    crew.survived().await;
+    let agent = stage.until_serving("1.6.0", 4).await;
+    assert_eq!(agent.condition("Ready"), ("True", "Serving"));
+    crew.made(3).await;
+    requests.were_answered(&crew).await;
+}

@@ -1,0 +1,84 @@
+//! An operator that starts while the spec cannot be followed goes on with the rollout that the one before has begun.
+
+use serde_json::{Value, json};
+
+use crate::support::{Agent, Operator, Stage, Version, run};
+
+/// A canary that stays on its first step for a while.
+fn slow(version: Version) -> Version {
+    let steps = json!([{"setWeight": 50, "bake": "10s"}, {"setWeight": 100, "bake": "1s"}]);
+    version.replicas(2).with(json!({"canary": {"steps": steps}}))
+}
+
+/// 1.5.0 is on its first step when the operator is killed and the spec becomes one that is refused.
+async fn interrupted(namespace: &str, version: Version, refused: Value) -> (Stage, Operator) {
+    let stage = Stage::new(namespace).await;
+    stage.service().await;
+    let mut operator = stage.operator().await;
+    stage.deploy(&Version::new("canary", "1.4.0").unchecked().replicas(2)).await;
+    stage.apply(&version.manifest());
+    stage
+        .until("the first step", |agent| {
+            agent.status.step == 1 && agent.status.canary.as_ref().is_some_and(|canary| canary.ready == 1)
+        })
+        .await;
+    operator.kill();
+    stage.apply(&Version::new("canary", "1.6.0").unchecked().replicas(2).with(refused).manifest());
+    let operator = stage.successor("second").await;
+    (stage, operator)
+}
+
+fn is_refused(agent: &Agent, field: &str) -> bool {
+    agent.is_current()
+        && agent.condition("Accepted") == ("False", "SpecRefused")
+        && agent.says("Accepted").contains(field)
+}
+
+#[test]
+fn a_rollout_on_its_way_is_ended_though_the_spec_is_refused_by_then() {
+    run(async {
+        let refused = json!({"adopt": {"deployment": "old"}});
+        let version = slow(Version::new("canary", "1.5.0").unchecked());
+        let (stage, _operator) = interrupted("resumed", version, refused).await;
+        let agent = stage
+            .until("1.5.0 is stable", |agent| {
+                agent.stable() == Some("1.5.0") && agent.status.ready_replicas == 2
+            })
+            .await;
+        let agent = if is_refused(&agent, "spec.adopt") {
+            agent
+        } else {
+            stage.until("it is told", |agent| is_refused(agent, "spec.adopt")).await
+        };
+        assert_eq!((agent.canary(), agent.condition("Available").0), (None, "True"), "{agent:?}");
+        assert_eq!(agent.status.current_replicas, 2, "{agent:?}");
+        stage.until_told("SpecRefused", "spec.adopt").await;
+
+        // and the mended one is rolled out after it
+        stage.kubectl(&[
+            "patch",
+            "agentdeploy",
+            crate::support::NAME,
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"adopt":null}}"#,
+        ]);
+        stage.until_healthy("1.6.0").await;
+    });
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_though_the_spec_is_refused_by_then() {
+    run(async {
+        let query = "sum(rate(asked{pod=\"{{pod}}\"}[1m]))";
+        let refused = json!({"analysis": {"queries": {"asked": query}}});
+        // nobody asks it anything before the operator is killed, so nothing is judged
+        let version = slow(Version::new("canary", "1.5.0").env("ERROR_RATE", "50%"));
+        let (stage, _operator) = interrupted("resumed-bad", version, refused).await;
+        let load = stage.load(60.0).await;
+        let agent = stage.until("the way back", |agent| agent.phase() == "rolled_back").await;
+        assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), None), "{agent:?}");
+        assert!(is_refused(&agent, "spec.analysis.queries.asked"), "{agent:?}");
+        load.stop().await;
+    });
+}
