@@ -65,7 +65,7 @@ e2e: control-plane e2e-programs
     cargo test -p lifecycle-testkit -p lifecycle-prom -p lifecycle-k8s -p lifecycle-service \
         --features lifecycle-testkit/e2e,lifecycle-prom/e2e,lifecycle-k8s/e2e,lifecycle-service/e2e \
         --test control_plane --test node --test traffic --test real --test validation --test conformance \
-        --test differential --test kubernetes -- --test-threads=3
+        --test differential --test kubernetes --bin lifecycle -- --test-threads=3
 
 # What an operator costs with so many AgentDeployments: CPU, memory, API calls
 bench-operator n="100": control-plane e2e-programs

@@ -129,9 +129,16 @@ impl Driver {
     /// same rollout target still.
     ///
     /// # Errors
-    /// When the plan needs what these backends cannot do; target and backends stay as they were.
+    /// When the plan needs what these backends cannot do, or the rollout that is on its way needs a router and there is
+    /// none among them; target and backends stay as they were.
     pub fn set_target_with(&mut self, target: Target, backends: Backends) -> Result<(), Refused> {
         refuse::check(&target.plan, &backends)?;
+        if let Some(Held { record: Record { state, plan: Some(plan) }, .. }) = &self.held
+            && state.is_active()
+        {
+            // its way back begins with the traffic
+            refuse::without_router(plan, &backends)?;
+        }
         (self.newest, self.desired) = (target.plan, Some(target.desired));
         self.backends = backends;
         Ok(())

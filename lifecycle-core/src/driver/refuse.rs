@@ -20,6 +20,17 @@ fn refused<T>(need: impl Into<String>, lack: impl Into<String>) -> Result<T, Ref
     Err(Refused { need: need.into(), lack: lack.into() })
 }
 
+/// A rollout that splits traffic cannot be left without a router: neither its end nor its way back would come.
+pub(super) fn without_router(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
+    match (plan.mode(), &backends.router) {
+        (Mode::Routed { .. }, None) => refused(
+            format!("the {} rollout that is on its way splits traffic with a router", plan.strategy()),
+            "there is none any more; abort it, or wait for its end",
+        ),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
     let strategy = plan.strategy();
     if !backends.workload.capabilities().side_by_side && plan.mode() != Mode::Exclusive {

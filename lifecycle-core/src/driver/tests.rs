@@ -9,7 +9,10 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::backend::store::MemoryStore;
-use crate::backend::{BackendResult, GroupStatus, RolloutStore, ScaleWish, Workload, WorkloadCapabilities};
+use crate::backend::{
+    BackendResult, GroupStatus, RolloutStore, RouteStatus, RouteWish, RouterCapabilities, ScaleWish,
+    Splitting, TrafficRouter, Workload, WorkloadCapabilities,
+};
 use crate::machine::{CommandKind, Phase};
 use crate::spec::Manifest;
 use crate::strategy::{self, PlanContext};
@@ -36,6 +39,26 @@ impl Workload for Instant {
         (group.desired, group.created) = (wish.replicas, wish.replicas);
         (group.ready, group.available) = (wish.replicas, wish.replicas);
         groups.push(group);
+        Ok(())
+    }
+}
+
+/// Requests that go where they were asked to go at once.
+#[derive(Debug, Default)]
+struct Switch(Mutex<Option<RouteStatus>>);
+
+#[async_trait]
+impl TrafficRouter for Switch {
+    fn capabilities(&self) -> RouterCapabilities {
+        RouterCapabilities::new(Splitting::Switch)
+    }
+
+    async fn observe(&self) -> BackendResult<Option<RouteStatus>> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn set(&self, wish: &RouteWish) -> BackendResult<()> {
+        *self.0.lock().unwrap() = Some(RouteStatus::new(wish.route.clone(), wish.token));
         Ok(())
     }
 }
@@ -78,7 +101,7 @@ impl Scene {
 
     /// Ticks until that is so, or nothing is left to do.
     fn drive(&mut self, driver: &mut Driver, until: impl Fn(&State) -> bool) -> State {
-        for _ in 0..100 {
+        for _ in 0..2000 {
             let tick = done(driver.tick(self.now)).unwrap();
             let state = driver.state().unwrap();
             if until(state) {
@@ -157,4 +180,29 @@ fn a_stored_plan_that_cannot_be_carried_out_is_refused_and_none_is_no_driver() {
     assert_eq!(refused.lack, "there is no health source");
     stored.record.plan = None;
     assert!(Driver::resume(stored, scene.backends()).unwrap().is_none());
+}
+
+#[test]
+fn a_rollout_that_splits_traffic_is_not_left_without_its_router() {
+    let mut scene = Scene::new();
+    let routed = |version| {
+        let manifest = Manifest::from_yaml(&format!(
+            "{{apiVersion: enis.andaon.com/v1, kind: AgentDeployment, metadata: {{name: a}}, spec: {{version: {version}, \
+             strategy: blue-green, replicas: 4, analysis: {{checks: []}}}}}}"
+        ));
+        strategy::compile(&manifest.unwrap().spec, &PlanContext::new(Some(Splitting::Switch))).unwrap()
+    };
+    let router: Arc<Switch> = Arc::default();
+    let mut driver = Driver::new(routed("1.4.0"), scene.backends().router(router)).unwrap();
+    scene.drive(&mut driver, |_| false);
+    driver.set_target(routed("1.5.0")).unwrap();
+    scene.drive(&mut driver, |state| state.canary.is_some());
+
+    let refused = driver.set_target_with(target("1.6.0", "[]"), scene.backends()).unwrap_err();
+    assert!(refused.need.contains("splits traffic"), "{refused}");
+    let state = scene.drive(&mut driver, |_| false);
+    assert_eq!(Scene::version_of(&state, state.stable).as_deref(), Some("1.5.0"));
+    driver.set_target_with(target("1.6.0", "[]"), scene.backends()).unwrap();
+    let state = scene.drive(&mut driver, |_| false);
+    assert_eq!(Scene::version_of(&state, state.stable).as_deref(), Some("1.6.0"));
 }

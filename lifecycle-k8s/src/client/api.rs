@@ -118,7 +118,9 @@ impl Writer {
         })?;
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.within("patch", &what, self.api::<K>().patch(name, &params, &Patch::<()>::Json(patch))).await
+        let (api, patch) = (self.api::<K>(), Patch::<()>::Json(patch));
+        let call = async { api.patch(name, &params, &patch).await.map_err(not_as_decided_on) };
+        self.within("patch", &what, call).await
     }
 
     /// Merges into an object, or into its status; the patch has to carry the resourceVersion that it was
@@ -139,12 +141,14 @@ impl Writer {
         }
     }
 
-    /// Deletes the object with this uid, and what it owns after it. One that is gone is deleted.
+    /// Deletes the object with this uid, and what it owns after it; only of this resourceVersion, where one is given.
+    /// One that is gone is deleted.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when another object has the name by now.
-    pub async fn delete<K: Object>(&self, name: &str, uid: &str) -> BackendResult<()> {
-        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    /// [`ErrorKind::Conflict`] when another object has the name by now, or it is not of that version any more.
+    pub async fn delete<K: Object>(&self, name: &str, uid: &str, version: Option<&str>) -> BackendResult<()> {
+        let preconditions =
+            Preconditions { uid: Some(uid.to_owned()), resource_version: version.map(str::to_owned) };
         let params = DeleteParams::background().preconditions(preconditions);
         let what = format!("{} {name}", K::kind(&()));
         let api = self.api::<K>();
@@ -189,4 +193,18 @@ fn strict(mut request: http::Request<Vec<u8>>) -> Result<http::Request<Vec<u8>>,
         .parse()
         .map_err(|error: http::uri::InvalidUri| kube::Error::HttpError(error.into()))?;
     Ok(request)
+}
+
+/// A JSON patch that cannot be carried out, because a test does not hold or a path is not there, is answered with 422
+/// and not with what is wrong; an object that would be invalid has its causes.
+fn not_as_decided_on(mut error: kube::Error) -> kube::Error {
+    if let kube::Error::Api(status) = &mut error
+        && status.code == 422
+        && status.details.as_ref().is_none_or(|details| details.causes.is_empty())
+    {
+        status.code = 409;
+        "it is not as it was when this was decided on: somebody else has written to it"
+            .clone_into(&mut status.message);
+    }
+    error
 }

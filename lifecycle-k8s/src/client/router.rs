@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::api::Writer;
 use super::caches::{Caches, read_service};
-use crate::look::{RecordedRoute, RouteRecord, ServiceSeen};
+use crate::look::{DeploymentSeen, RecordedRoute, RouteRecord, ServiceSeen};
 use crate::names;
 use crate::object::{self, Owner};
 
@@ -55,7 +55,7 @@ impl KubeRouter {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let service = self.seen()?;
-        let record = service.record.as_ref()?;
+        let record = service.record.as_ref().filter(|record| self.is_owner(record))?;
         let wanted = self.wanted(&record.now);
         let reached = self.endpoints();
         let lost =
@@ -102,7 +102,7 @@ impl KubeRouter {
             );
             return Ok(Some(done));
         };
-        if is_pinned_for(&service, &record.now) {
+        if is_pinned_for(&service, &record.now) || !self.is_owner(&record) {
             return Ok(None);
         }
         self.write(&service, record.now, record.before).await?;
@@ -130,6 +130,7 @@ impl KubeRouter {
             return Ok(());
         }
         self.has_selector(&service, "take over")?;
+        self.is_free(&service, "take over")?;
         self.write(&service, now, before).await
     }
 
@@ -217,6 +218,21 @@ impl KubeRouter {
         Ok(())
     }
 
+    /// A Service has one route: that of whoever set it first, for as long as that one runs anything.
+    fn is_free(&self, service: &ServiceSeen, operation: &'static str) -> BackendResult<()> {
+        let other = service.record.as_ref().filter(|record| !self.is_owner(record));
+        let Some(uid) = other.and_then(|record| record.owner.as_deref()) else { return Ok(()) };
+        let is_theirs = |deployment: &DeploymentSeen| deployment.owner.as_deref() == Some(uid);
+        let agents = self.caches.deployments.groups_with(&self.owner.namespace, is_theirs);
+        let Some(agent) = agents.first() else { return Ok(()) };
+        let message = format!(
+            "Service {} carries the route of {agent} (uid {uid}) already; name another Service in \
+             spec.traffic.service, or delete {agent}",
+            self.service
+        );
+        Err(BackendError::new("kubernetes", operation, ErrorKind::Invalid, message))
+    }
+
     fn take_in(&self, written: &Service) {
         let (meta, group, facts) = read_service(written);
         self.caches.services.put(&meta, group.as_deref(), facts);
@@ -242,7 +258,8 @@ impl TrafficRouter for KubeRouter {
 
     async fn observe(&self) -> BackendResult<Option<RouteStatus>> {
         let service = self.find("observe")?;
-        let Some(record) = &service.record else { return Ok(None) };
+        let record = service.record.as_ref().filter(|record| self.is_owner(record));
+        let Some(record) = record else { return Ok(None) };
         let mut in_effect = self.in_effect();
         if in_effect.as_ref() == Some(&record.now) {
             if !is_pinned_for(&service, &record.now) {
@@ -271,13 +288,14 @@ impl TrafficRouter for KubeRouter {
         }
         let service = self.find("set")?;
         self.has_selector(&service, "set")?;
-        let recorded = service.record.as_ref().map(|record| Token(record.now.token));
+        self.is_free(&service, "set")?;
+        let record = service.record.as_ref().filter(|record| self.is_owner(record));
+        let recorded = record.map(|record| Token(record.now.token));
         let is_done = recorded == Some(wish.token) && is_pinned_for(&service, &now);
         if is_done || recorded.is_some_and(|recorded| recorded > wish.token) {
             return Ok(());
         }
-        let before =
-            self.in_effect().clone().or(service.record.as_ref().and_then(|record| record.before.clone()));
+        let before = self.in_effect().clone().or(record.and_then(|record| record.before.clone()));
         self.write(&service, now, before).await
     }
 }

@@ -140,23 +140,24 @@ impl KubeWorkload {
         }
     }
 
-    /// Deletes what belongs to revisions that are not remembered any more.
+    /// Deletes what belongs to revisions that are not remembered any more, and runs nothing.
     ///
     /// # Errors
-    /// The first deletion that failed.
+    /// The first deletion that failed: a conflict when somebody has written to an empty group meanwhile.
     pub async fn forget_all_but(&self, remembered: &[Arc<str>]) -> BackendResult<()> {
         let is_kept = |hash: &str| remembered.iter().any(|kept| **kept == *hash);
         self.memory().unmade.retain(|hash, _| is_kept(hash));
         for deployment in self.deployments() {
             if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {
-                self.writer.delete::<Deployment>(&deployment.name, &deployment.uid).await?;
+                let seen = Some(&*deployment.resource_version);
+                self.writer.delete::<Deployment>(&deployment.name, &deployment.uid, seen).await?;
             }
         }
         let left = self.deployments();
         for record in self.records() {
             let in_use = left.iter().any(|deployment| *deployment.revision.hash == *record.hash);
             if !is_kept(&record.hash) && !in_use {
-                self.writer.delete::<ControllerRevision>(&record.name, &record.uid).await?;
+                self.writer.delete::<ControllerRevision>(&record.name, &record.uid, None).await?;
             }
         }
         Ok(())
@@ -169,10 +170,10 @@ impl KubeWorkload {
     pub async fn delete_all(&self) -> BackendResult<bool> {
         let (deployments, records) = (self.deployments(), self.records());
         for deployment in deployments.iter().filter(|deployment| !deployment.terminating) {
-            self.writer.delete::<Deployment>(&deployment.name, &deployment.uid).await?;
+            self.writer.delete::<Deployment>(&deployment.name, &deployment.uid, None).await?;
         }
         for record in &records {
-            self.writer.delete::<ControllerRevision>(&record.name, &record.uid).await?;
+            self.writer.delete::<ControllerRevision>(&record.name, &record.uid, None).await?;
         }
         Ok(!deployments.is_empty() || !records.is_empty())
     }

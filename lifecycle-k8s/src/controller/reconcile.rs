@@ -61,11 +61,11 @@ async fn look(
     object: &AgentDeployment,
     target: &mut Target,
 ) -> Result<Action, BackendError> {
+    if let Some(waits) = unsynced(context)? {
+        return Ok(waits);
+    }
     if object.metadata.deletion_timestamp.is_some() {
         return finalizer::clean_up(context, key, object, target).await;
-    }
-    if !context.cluster.caches().is_synced() {
-        return Ok(Action::requeue(pause(1)));
     }
     finalizer::ensure(object, target).await?;
     let mut damage = damage::sizes(target);
@@ -106,6 +106,19 @@ async fn look(
     context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
     forget(target).await?;
     Ok(wait_for(&tick, target, later))
+}
+
+/// Before the first lists have been read nothing is known to be there, or not to be: nothing is decided, also not that
+/// all is cleaned up. What may not be read is for somebody to mend.
+fn unsynced(context: &Context) -> Result<Option<Action>, BackendError> {
+    let caches = context.cluster.caches();
+    if caches.is_synced() {
+        return Ok(None);
+    }
+    match caches.check("look") {
+        Err(error) if error.kind == ErrorKind::Unauthorized => Err(error),
+        _ => Ok(Some(Action::requeue(pause(1)))),
+    }
 }
 
 /// Shows how things stand, and tells of a problem that is new. Answers with when to look again.

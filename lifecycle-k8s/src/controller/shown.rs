@@ -54,8 +54,8 @@ pub(super) fn show(owner: &Owner, shown: Arc<Mutex<Shown>>) -> Arc<Show<AgentDep
 /// Numbers that only move are written together, this long after the first of them moved.
 const LATER: Duration = Duration::from_millis(1500);
 
-/// The same while a rollout is on its way: it moves them at every step, and every step is written anyway.
-const LATER_IN_ROLLOUT: Duration = Duration::from_secs(5);
+/// The same while a rollout is on its way: it moves them at every step, and most are written with a decision anyway.
+const LATER_IN_ROLLOUT: Duration = Duration::from_secs(3);
 
 /// Writes what is shown where that is not what is there. Answers with how long something still waits to be
 /// written.

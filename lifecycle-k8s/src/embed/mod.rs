@@ -3,8 +3,9 @@
 //!
 //! [`Rollouts`] keeps one [`Rollout`] for each object. A reconciliation asks for the object's, follows what the object
 //! wants now, takes the steps that are due, and comes back when it is told to. The resource needs a status with a
-//! field `rollout` of type string, which holds all that the engine has to remember; everything that is made
-//! belongs to the object by an owner reference.
+//! field `rollout` of type string, which holds all that the engine has to remember. Everything that is made belongs to
+//! the object by an owner reference, and goes with it; a Service that a blue-green rollout has borrowed does not: give it
+//! back with [`Rollout::release`], from a finalizer of your own.
 //!
 //! # Example
 //! ```no_run

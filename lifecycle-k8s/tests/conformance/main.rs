@@ -3,6 +3,7 @@
 
 mod bench;
 mod effective;
+mod late;
 #[allow(dead_code, reason = "the differential test needs more of it")]
 mod world;
 

@@ -203,7 +203,11 @@ pub(crate) fn revision(number: u32) -> Revision {
     Revision::new(RevisionNumber(number), format!("hash{number}"), Version::new(number.into(), 0, 0))
 }
 
-fn backends(owner: &Owner, writer: &Writer, caches: &Arc<Caches>) -> (Arc<KubeWorkload>, Arc<KubeRouter>) {
+pub(crate) fn backends(
+    owner: &Owner,
+    writer: &Writer,
+    caches: &Arc<Caches>,
+) -> (Arc<KubeWorkload>, Arc<KubeRouter>) {
     let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(caches));
     let router = KubeRouter::new(owner.clone(), TARGET.into(), writer.clone(), Arc::clone(caches));
     (Arc::new(workload), Arc::new(router))

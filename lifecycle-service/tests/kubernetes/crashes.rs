@@ -94,7 +94,7 @@ fn a_leader_that_wakes_up_late_changes_nothing() {
         first.until_leading(&stage).await;
         stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
         let second = stage.rival("second").await;
-        let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "5s"}]);
+        let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "20s"}]);
         let slow =
             Version::new("canary", "1.5.0").unchecked().with(serde_json::json!({"canary": {"steps": steps}}));
         stage.apply(&slow.manifest());

@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::support::{Operator, Stage, run, until, until_within};
+use crate::support::{Agent, Operator, Stage, Version, run, until, until_within};
 
 /// Waits for its end, which is a good one and comes soon.
 async fn ends_well(operator: &mut Operator) {
@@ -113,6 +113,13 @@ fn an_operator_that_may_read_no_pods_ends_when_it_is_asked_to() {
         let mut operator = stage.operator().await;
         operator.until_leading(&stage).await;
         until_forbidden(&operator, "pods").await;
+        stage.apply(&Version::new("rolling", "1.4.0").unchecked().manifest());
+        let told = |agent: &Agent| {
+            agent.condition("Degraded") == ("True", "Forbidden")
+                && agent.says("Degraded").contains("pods cannot be watched")
+        };
+        stage.until("what is missing", told).await;
+        stage.until_told("Forbidden", "pods cannot be watched").await;
         ends_well(&mut operator).await;
         assert_eq!(holder(&stage).await, None, "the Lease is given back");
     });

@@ -25,11 +25,11 @@ const ROUTE: &str = "enis.andaon.com/route";
 
 /// What holds long enough at its second step, or before its switch, for something to happen.
 fn version(strategy: &'static str, version: &'static str) -> Version {
-    let steps = [(25, "2s"), (50, "6s"), (100, "2s")]
+    let steps = [(25, "2s"), (50, "15s"), (100, "2s")]
         .map(|(weight, bake)| json!({"setWeight": weight, "bake": bake}));
     Version::new(strategy, version)
         .unchecked()
-        .with(json!({"canary": {"steps": steps}, "blueGreen": {"validate": "6s", "monitor": "2s"}}))
+        .with(json!({"canary": {"steps": steps}, "blueGreen": {"validate": "15s", "monitor": "2s"}}))
 }
 
 /// A rollout from 1.4.0 to 1.5.0 in its middle, with requests coming in.

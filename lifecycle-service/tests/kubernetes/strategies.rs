@@ -248,7 +248,9 @@ pub(crate) async fn first_deployments(stage: &Stage, crew: Crew) {
 
     // the next version is not held back by it
     crew.kill_at([Cue::save(), Cue::seen("1.4.1 serves", |agent| agent.ready_canaries() > 0)]);
-    stage.apply(&Version::new("rolling", "1.4.1").unchecked().manifest());
+    // the window is longer than numbers take to be written
+    let window = json!({"analysis": {"window": "12s"}});
+    stage.apply(&Version::new("rolling", "1.4.1").unchecked().with(window).manifest());
     crew.survived().await;
     let agent = stage.until_serving("1.4.1", 4).await;
     crew.made(2).await;

@@ -27,7 +27,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Lease duration, renew deadline and retry period, as short as they can be.
-    pub(super) const QUICK_LEASE: [&str; 3] = ["3s", "2s", "200ms"];
+    pub(super) const QUICK_LEASE: [&str; 3] = ["6s", "4s", "200ms"];
     /// So long that it outlives an API server that is gone for a while, also on a busy machine.
     pub(super) const LONG_LEASE: [&str; 3] = ["60s", "50s", "1s"];
 

@@ -111,7 +111,7 @@ async fn a_real_api_server_elects_one_of_them() {
     // out of reach: it stops by itself, and leads again afterwards
     control_plane.stop_api_server().await.unwrap();
     let took = second.until(Leadership::Follower).await;
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(6), "before anybody else may lead: {took:?}");
     control_plane.start_api_server().await.unwrap();
     second.until(Leadership::Leader).await;
     assert_eq!(spec().await.lease_transitions, Some(1));
@@ -121,7 +121,8 @@ async fn a_real_api_server_elects_one_of_them() {
     second.shutdown.send(()).unwrap();
     second.task.await.unwrap();
     let took = third.until(Leadership::Leader).await;
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    // far from the six seconds of a Lease that has to expire, also on a busy machine
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(spec().await.lease_transitions, Some(2));
     assert_eq!(*nobody.leadership.borrow(), Leadership::Follower);
 }
