@@ -25,7 +25,7 @@ const ROUTE: &str = "enis.andaon.com/route";
 
 /// What holds long enough at its second step, or before its switch, for something to happen.
 fn version(strategy: &'static str, version: &'static str) -> Version {
-    let steps = [(25, "2s"), (50, "15s"), (100, "2s")]
+    let steps = [(25, "2s"), (50, "9s"), (100, "2s")]
         .map(|(weight, bake)| json!({"setWeight": weight, "bake": bake}));
     Version::new(strategy, version)
         .unchecked()
