@@ -187,10 +187,7 @@ fn is_empty(status: &GroupStatus) -> bool {
 fn missing(group: &mut Group) {
     group.seen = Seen::default();
     group.low = 0;
-    if group.wish > 0 {
-        // it was there, and somebody took it away
-        group.acked = Token::default();
-    }
+    // What was acknowledged stays so: a stale watch may show the group again, as it was before.
     // A group that is to be empty and was never acknowledged stays unacknowledged: an earlier wish for
     // replicas may still come, and only a recorded token fences it off.
 }

@@ -2,7 +2,7 @@
 //! fact breaks it.
 
 use lifecycle_core::analysis::{Bound, Check};
-use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish, Token};
+use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
 use lifecycle_core::machine::{BackReason, Phase, State};
 use lifecycle_core::plan::{Mode, Plan, Size, Weight, replicas};
 use lifecycle_core::time::Millis;
@@ -156,8 +156,7 @@ pub(crate) fn s7_numbers_only_grow(view: &View) -> Finding {
     }
     let older = before.groups.iter().find_map(|old| {
         let new = after.group(old.revision)?;
-        // (0: the group was there and is gone, which nobody acknowledged)
-        (new.acked < old.acked && new.acked != Token::default())
+        (new.acked < old.acked)
             .then(|| format!("{}: {} is believed after {}", old.revision, new.acked, old.acked))
     });
     let older_route = (after.route.acked < before.route.acked)

@@ -55,6 +55,30 @@ fn a_rise_that_did_not_come_about_is_not_repeated_once_the_canary_cannot_carry_i
 }
 
 #[test]
+fn a_group_that_seems_to_be_gone_and_is_shown_as_it_was_before_keeps_its_newest_acknowledgement() {
+    let mut world = World::serving(rolling(), 3);
+    world.update("2.0.0");
+    steps(&mut world, 1);
+    let before = world.groups.clone();
+    steps(&mut world, 3);
+    let newest = world.groups.clone();
+    let acked =
+        |world: &World| world.state.groups.iter().find(|group| group.wish > 1).map(|group| group.acked);
+    let acknowledged = acked(&world);
+    assert!(acknowledged > before.get("2.0.0").map(|status| status.token), "{:?}", world.state.groups);
+
+    world.mute = true;
+    for stale in [std::collections::BTreeMap::new(), before] {
+        world.groups = stale;
+        world.step();
+        assert_eq!(acked(&world), acknowledged);
+    }
+    (world.groups, world.mute) = (newest, false);
+    world.run(Millis::from_secs(120));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"));
+}
+
+#[test]
 fn a_shrink_that_did_not_come_about_is_taken_back_once_it_would_cost_availability() {
     let mut world = World::serving(rolling(), 3);
     world.update("2.0.0");
