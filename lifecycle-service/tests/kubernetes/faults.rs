@@ -24,12 +24,12 @@ const REVISION: &str = "enis.andaon.com/revision";
 const ROUTE: &str = "enis.andaon.com/route";
 
 /// What holds long enough at its second step, or before its switch, for something to happen.
-fn version(strategy: &'static str, version: &'static str) -> Version {
+fn version(strategy: &'static str, version: &'static str, drain: &'static str) -> Version {
     let steps = [(25, "2s"), (50, "9s"), (100, "2s")]
         .map(|(weight, bake)| json!({"setWeight": weight, "bake": bake}));
-    Version::new(strategy, version)
-        .unchecked()
-        .with(json!({"canary": {"steps": steps}, "blueGreen": {"validate": "15s", "monitor": "2s"}}))
+    Version::new(strategy, version).unchecked().with(json!({
+        "canary": {"steps": steps}, "blueGreen": {"validate": "15s", "monitor": "2s"}, "drain": drain,
+    }))
 }
 
 /// A rollout from 1.4.0 to 1.5.0 in its middle, with requests coming in.
@@ -45,17 +45,17 @@ struct Scene {
 
 impl Scene {
     async fn new(namespace: &str, strategy: &'static str) -> Self {
-        Self::on(Stage::new(namespace).await, strategy).await
+        Self::on(Stage::new(namespace).await, strategy, "1s").await
     }
 
-    async fn on(stage: Stage, strategy: &'static str) -> Self {
+    async fn on(stage: Stage, strategy: &'static str, drain: &'static str) -> Self {
         stage.service().await;
         let operator = stage.operator().await;
-        stage.deploy(&version(strategy, "1.4.0")).await;
+        stage.deploy(&version(strategy, "1.4.0", drain)).await;
         let load = stage.load(60.0).await;
         load.until(PATIENCE, |seen| seen.tally(Who::Version("1.4.0")).ok > 20).await.unwrap();
         let history = stage.history().await;
-        stage.apply(&version(strategy, "1.5.0").manifest());
+        stage.apply(&version(strategy, "1.5.0", drain).manifest());
         let middle = |agent: &Agent| {
             let ready = |revision: &Option<RevisionStatus>| revision.as_ref().map_or(0, |it| it.ready);
             let (stable, canary) = (ready(&agent.status.stable), ready(&agent.status.canary));
@@ -313,7 +313,9 @@ fn an_api_server_that_is_gone_for_a_while_stops_no_request() {
         let control_plane = Box::leak(Box::new(ControlPlane::start(options).await.unwrap()));
         define(control_plane).await;
         let node = Box::leak(Box::new(node(control_plane.client().await.unwrap()).await));
-        let scene = Scene::on(Stage::on(control_plane, node, None, "api-outage").await, "canary").await;
+        // endpoints follow late once it is back: they have to before a pod that was asked to stop does
+        let stage = Stage::on(control_plane, node, None, "api-outage").await;
+        let scene = Scene::on(stage, "canary", "8s").await;
         let began = scene.load.elapsed();
         control_plane.stop_api_server().await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
