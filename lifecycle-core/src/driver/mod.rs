@@ -133,9 +133,7 @@ impl Driver {
     /// none among them; target and backends stay as they were.
     pub fn set_target_with(&mut self, target: Target, backends: Backends) -> Result<(), Refused> {
         refuse::check(&target.plan, &backends)?;
-        if let Some(Held { record: Record { state, plan: Some(plan) }, .. }) = &self.held
-            && state.is_active()
-        {
+        if let Some(plan) = self.held.as_ref().and_then(|held| on_its_way(&held.record)) {
             // its way back begins with the traffic
             refuse::without_router(plan, &backends)?;
         }
@@ -158,10 +156,7 @@ impl Driver {
     /// The plan that the rollout is on, or the newest one when none is on its way.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
-        match &self.held {
-            Some(Held { record: Record { state, plan: Some(plan) }, .. }) if state.is_active() => plan,
-            _ => &self.newest,
-        }
+        self.held.as_ref().and_then(|held| on_its_way(&held.record)).unwrap_or(&self.newest)
     }
 
     /// Observes, steps, saves and applies, once.
@@ -222,10 +217,7 @@ impl Driver {
 
     /// A rollout keeps the plan it started with; the next one takes the newest.
     fn plan_for(&self, record: &Record) -> Arc<Plan> {
-        match &record.plan {
-            Some(plan) if record.state.is_active() => Arc::clone(plan),
-            _ => Arc::clone(&self.newest),
-        }
+        Arc::clone(on_its_way(record).unwrap_or(&self.newest))
     }
 
     async fn observe(
@@ -327,4 +319,9 @@ impl Driver {
             }
         }
     }
+}
+
+/// The plan of the rollout that is on its way, if one is.
+fn on_its_way(record: &Record) -> Option<&Arc<Plan>> {
+    record.plan.as_ref().filter(|_| record.state.is_active())
 }

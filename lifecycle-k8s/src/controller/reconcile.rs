@@ -11,14 +11,11 @@ use thiserror::Error;
 use super::target::Target;
 use super::{Context, Problem, Reconciled, damage, finalizer, news};
 use crate::crd::AgentDeployment;
-use crate::embed::{Key, now, pause};
+use crate::embed::{Key, key, now, pause, wakes_in};
 use crate::object::Owner;
 
 /// Endpoints follow pods within moments; without them for this long something is wrong.
 const ENDPOINTS_TAKE: Duration = Duration::from_secs(5);
-
-/// The machine is never woken faster than this.
-const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 
 /// A look that did not end well; it is repeated.
 #[derive(Debug, Error)]
@@ -32,7 +29,7 @@ pub(crate) async fn reconcile(
 ) -> Result<Action, Unfinished> {
     let Some(owner) = Owner::of(&*object) else { return Ok(Action::await_change()) };
     let began = Instant::now();
-    let key: Key = (owner.namespace.as_str().into(), owner.name.as_str().into());
+    let key = key(&owner);
     let uid = owner.uid.clone();
     let entry = context.targets.get(&key, &uid, || Target::new(&context, owner, &object));
     let mut target = entry.lock().await;
@@ -188,12 +185,8 @@ async fn forget(target: &Target) -> Result<(), BackendError> {
 }
 
 fn wait_for(tick: &Tick, target: &Target, later: Option<Duration>) -> Action {
-    let wake = tick.wake_at.map(|at| {
-        let wait = at.as_millis().saturating_sub(now().as_millis());
-        Duration::from_millis(wait).max(SHORTEST_WAIT)
-    });
     let retry = (!tick.errors.is_empty()).then(|| pause(target.failures + 3));
-    let soonest = wake.into_iter().chain(retry).chain(later).min();
+    let soonest = wakes_in(tick).into_iter().chain(retry).chain(later).min();
     soonest.map_or_else(Action::await_change, Action::requeue)
 }
 

@@ -8,9 +8,15 @@ use futures::{Stream, StreamExt, stream};
 use kube::Client;
 
 use crate::client::{Caches, CachesTask, Changed, Scope};
+use crate::object::Owner;
 
 /// Namespace and name.
 pub type Key = (Arc<str>, Arc<str>);
+
+/// Those of an owner.
+pub(crate) fn key(owner: &Owner) -> Key {
+    (owner.namespace.as_str().into(), owner.name.as_str().into())
+}
 
 /// A cluster, as a program that rolls out on it sees it.
 pub struct Cluster {

@@ -17,7 +17,7 @@
 //! use lifecycle_k8s::embed::{Rollouts, Wanted, again, now};
 //!
 //! /// `manifest` says what an object asks for, in the words of the engine.
-//! async fn reconcile<K: Object + serde::Serialize + Sync>(
+//! async fn reconcile<K: Object + serde::Serialize>(
 //!     object: Arc<K>,
 //!     rollouts: Arc<Rollouts<K>>,
 //!     manifest: fn(&K) -> Manifest,
@@ -46,6 +46,7 @@ use kube::runtime::controller::Action;
 use lifecycle_core::driver::Tick;
 use lifecycle_core::time::Timestamp;
 
+pub(crate) use cluster::key;
 pub use cluster::{Cluster, Key};
 pub(crate) use patience::pause;
 pub use rollout::Rollout;
@@ -69,8 +70,12 @@ pub fn now() -> Timestamp {
 /// When to look again after a tick, if nothing changes before.
 #[must_use]
 pub fn again(tick: Option<&Tick>) -> Action {
-    let wake =
-        tick.and_then(|tick| tick.wake_at).map(|at| Duration::from(at.since(now())).max(SHORTEST_WAIT));
+    let wake = tick.and_then(wakes_in);
     let retry = tick.filter(|tick| !tick.errors.is_empty()).map(|_| RETRY);
     wake.into_iter().chain(retry).min().map_or_else(Action::await_change, Action::requeue)
+}
+
+/// How long until the machine wants to look again.
+pub(crate) fn wakes_in(tick: &Tick) -> Option<Duration> {
+    tick.wake_at.map(|at| Duration::from(at.since(now())).max(SHORTEST_WAIT))
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::patience::{PatientRouter, PatientWorkload};
-use super::{Cluster, Key, NotFollowed, Wanted};
+use super::{Cluster, NotFollowed, Wanted, key};
 use crate::client::{KubeRouter, KubeWorkload, Object, Show, StatusStore, Writer};
 use crate::object::{Owner, PodSettings, pod_template, verdict_of};
 
@@ -50,7 +50,7 @@ impl<K> fmt::Debug for Rollout<K> {
     }
 }
 
-impl<K: Object + Serialize + Sync> Rollout<K> {
+impl<K: Object + Serialize> Rollout<K> {
     /// The rollouts of this object, with what people are shown in its status. Nothing was looked at yet.
     #[must_use]
     pub fn new(cluster: Arc<Cluster>, owner: Owner, object: K, show: Arc<Show<K>>) -> Self {
@@ -212,8 +212,7 @@ impl<K: Object + Serialize + Sync> Rollout<K> {
 
     /// A rollout that only moves replicas needs no Service, unless it is asked to.
     fn router_for(&mut self, service: &Arc<str>, is_needed: bool) -> Option<Arc<KubeRouter>> {
-        let key: Key = (self.owner.namespace.as_str().into(), self.owner.name.as_str().into());
-        self.cluster.follow_service(&key, service);
+        self.cluster.follow_service(&key(&self.owner), service);
         self.spare = None;
         if let Some(same) = self.router.iter().chain(&self.former).find(|same| same.service() == &**service) {
             return Some(Arc::clone(same));

@@ -12,7 +12,7 @@ use lifecycle_core::backend::{News, Record};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Cluster, Key, Rollout};
+use super::{Cluster, Key, Rollout, key};
 use crate::client::{Caches, CachesTask, Object, Scope, Show};
 use crate::object::Owner;
 
@@ -30,7 +30,7 @@ impl<K> fmt::Debug for Rollouts<K> {
     }
 }
 
-impl<K: Object + Serialize + Sync> Rollouts<K> {
+impl<K: Object + Serialize> Rollouts<K> {
     /// No rollout yet; the task that watches what belongs to them, which has to run; and the objects that have to be
     /// looked at because of what it saw. `show` makes what people are shown in the status, beside the record.
     pub fn watch(
@@ -53,7 +53,7 @@ impl<K: Object + Serialize + Sync> Rollouts<K> {
     /// it, and goes with it.
     pub fn of(&self, object: &K) -> Option<Arc<tokio::sync::Mutex<Rollout<K>>>> {
         let owner = Owner::of(object)?;
-        let key: Key = (owner.namespace.as_str().into(), owner.name.as_str().into());
+        let key = key(&owner);
         if object.meta().deletion_timestamp.is_some() {
             self.forget_key(&key);
             return None;
