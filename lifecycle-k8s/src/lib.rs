@@ -28,4 +28,5 @@ pub mod names;
 pub mod object;
 pub mod rbac;
 pub mod status;
+mod text;
 mod yaml;

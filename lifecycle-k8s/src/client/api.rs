@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::backend_error;
+use super::lean::Lean;
 use crate::names;
 
 /// A call that is not answered within this long has failed; whether it was carried out shows later.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Writes to one namespace.
+/// Writes to one namespace. What it answers with has no `metadata.managedFields`.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
@@ -72,13 +73,18 @@ impl Writer {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    fn lean<K: Object>(&self) -> Api<Lean<K>> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     /// Reads one object, `None` when it is not there.
     ///
     /// # Errors
     /// When the API server does not answer, or refuses.
     pub async fn get<K: Object>(&self, name: &str) -> BackendResult<Option<K>> {
-        let api = self.api::<K>();
-        self.within("get", &format!("{} {name}", K::kind(&())), api.get_opt(name)).await
+        let api = self.lean::<K>();
+        let found = self.within("get", &format!("{} {name}", K::kind(&())), api.get_opt(name)).await?;
+        Ok(found.map(|Lean(object)| object))
     }
 
     /// Creates an object; a field that the API server does not know is an error, not a warning.
@@ -93,7 +99,7 @@ impl Writer {
         let request = Request::new(path).create(&params, object.to_string().into_bytes());
         let request = request.map_err(kube::Error::BuildRequest).and_then(strict);
         let request = request.map_err(|error| backend_error("create", &what, error))?;
-        self.within("create", &what, self.client.request(request)).await
+        self.read("create", &what, self.client.request(request)).await
     }
 
     /// Applies the fields of an object that are ours, against whoever else has them. The object has to carry
@@ -104,7 +110,7 @@ impl Writer {
     pub async fn apply<K: Object>(&self, name: &str, object: &Value) -> BackendResult<K> {
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
         let what = format!("{} {name}", K::kind(&()));
-        self.within("apply", &what, self.api::<K>().patch(name, &params, &Patch::Apply(object))).await
+        self.read("apply", &what, self.lean::<K>().patch(name, &params, &Patch::Apply(object))).await
     }
 
     /// Carries out a JSON patch, which has to test what it was decided on.
@@ -118,9 +124,9 @@ impl Writer {
         })?;
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let (api, patch) = (self.api::<K>(), Patch::<()>::Json(patch));
+        let (api, patch) = (self.lean::<K>(), Patch::<()>::Json(patch));
         let call = async { api.patch(name, &params, &patch).await.map_err(not_as_decided_on) };
-        self.within("patch", &what, call).await
+        self.read("patch", &what, call).await
     }
 
     /// Merges into an object, or into its status; the patch has to carry the resourceVersion that it was
@@ -132,11 +138,11 @@ impl Writer {
         let what = format!("{} {name}", K::kind(&()));
         let params =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let (api, patch) = (self.api::<K>(), Patch::Merge(patch));
+        let (api, patch) = (self.lean::<K>(), Patch::Merge(patch));
         match part {
-            Part::Whole => self.within("patch", &what, api.patch(name, &params, &patch)).await,
+            Part::Whole => self.read("patch", &what, api.patch(name, &params, &patch)).await,
             Part::Status => {
-                self.within("patch status of", &what, api.patch_status(name, &params, &patch)).await
+                self.read("patch status of", &what, api.patch_status(name, &params, &patch)).await
             }
         }
     }
@@ -151,12 +157,21 @@ impl Writer {
             Preconditions { uid: Some(uid.to_owned()), resource_version: version.map(str::to_owned) };
         let params = DeleteParams::background().preconditions(preconditions);
         let what = format!("{} {name}", K::kind(&()));
-        let api = self.api::<K>();
+        let api = self.lean::<K>();
         let deleted = self.within("delete", &what, api.delete(name, &params)).await;
         match deleted {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    async fn read<K>(
+        &self,
+        operation: &'static str,
+        what: &str,
+        call: impl Future<Output = Result<Lean<K>, kube::Error>>,
+    ) -> BackendResult<K> {
+        self.within(operation, what, call).await.map(|Lean(object)| object)
     }
 
     async fn within<T>(

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::error::{backend_error, describe};
 use super::index::{Index, IndexTrouble, Watched};
-use super::pauses::Pauses;
+use super::lean::{Lean, watch};
 use crate::look::{
     DeploymentSeen, EndpointsSeen, PodSeen, RevisionSeen, ServiceSeen, controller_of, labels_of, service_of,
 };
@@ -291,11 +291,11 @@ fn read_endpoints(object: &EndpointSlice) -> Facts<EndpointsSeen> {
 /// Only the metadata of ReplicaSets is fetched: they are links between pods and Deployments.
 fn replica_sets(
     caches: &Arc<Caches>,
-    api: Api<PartialObjectMeta<ReplicaSet>>,
+    api: Api<Lean<PartialObjectMeta<ReplicaSet>>>,
     config: watcher::Config,
     tell: Option<(UnboundedSender<Changed>, Tell)>,
 ) -> BoxFuture<'static, ()> {
-    let stream = watcher(api, config).backoff(Pauses::new());
+    let stream = watch(api, config);
     consume(
         Arc::clone(caches),
         |c| &c.replica_sets,
@@ -312,7 +312,7 @@ fn replica_sets(
 fn feed<K, V>(
     caches: &Arc<Caches>,
     index: fn(&Caches) -> &Index<V>,
-    api: Api<K>,
+    api: Api<Lean<K>>,
     config: watcher::Config,
     read: fn(&K) -> Facts<V>,
     tell: Option<(UnboundedSender<Changed>, Tell)>,
@@ -321,7 +321,7 @@ where
     K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
     V: Clone + PartialEq + fmt::Debug + Send + 'static,
 {
-    consume(Arc::clone(caches), index, watcher(api, config).backoff(Pauses::new()), read, tell)
+    consume(Arc::clone(caches), index, watch(api, config), read, tell)
 }
 
 fn consume<K: Send + 'static, V: Clone + PartialEq + fmt::Debug + Send + 'static>(

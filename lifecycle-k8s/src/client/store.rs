@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kube::core::object::HasStatus;
 use lifecycle_core::backend::{
     BackendError, BackendResult, ErrorKind, News, Record, RolloutStore, StoreVersion, Stored,
 };
@@ -20,6 +21,11 @@ const ATTEMPTS: usize = 4;
 /// Makes the part of the status that people look at, of the status as it is, the record that is saved, and the
 /// news. What it does not name stays.
 pub type Show<K> = dyn Fn(&K, &Record, News<'_>) -> Map<String, Value> + Send + Sync;
+
+/// A resource whose status has a text `rollout`, where the engine keeps its record.
+pub trait WithStatus: Object + HasStatus<Status: Serialize> {}
+
+impl<K: Object + HasStatus<Status: Serialize>> WithStatus for K {}
 
 /// Keeps the record of a rollout in `status.rollout`, as text.
 ///
@@ -66,7 +72,7 @@ impl<K> Debug for StatusStore<K> {
     }
 }
 
-impl<K: Object + Serialize> StatusStore<K> {
+impl<K: WithStatus> StatusStore<K> {
     /// The store in the object with this name and uid.
     #[must_use]
     pub fn new(writer: Writer, name: impl Into<String>, uid: impl Into<String>) -> Self {
@@ -248,12 +254,11 @@ fn is_newer<K: Object>(object: &K, known: &K) -> bool {
     is_same && version(object).zip(version(known)).is_some_and(|(object, known)| object > known)
 }
 
-fn status_of<K: Serialize>(object: &K) -> Value {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
-    value.get_mut("status").map(Value::take).unwrap_or_default()
+fn status_of<K: WithStatus>(object: &K) -> Value {
+    serde_json::to_value(object.status()).unwrap_or_default()
 }
 
-fn text_of<K: Serialize>(object: &K) -> Option<String> {
+fn text_of<K: WithStatus>(object: &K) -> Option<String> {
     match status_of(object).get("rollout") {
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -276,7 +281,7 @@ fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
     Ok(envelope)
 }
 
-fn read<K: Object + Serialize>(object: K) -> BackendResult<Known<K>> {
+fn read<K: WithStatus>(object: K) -> BackendResult<Known<K>> {
     let name = object.meta().name.clone().unwrap_or_default();
     let Some(text) = text_of(&object) else {
         return Ok(Known { object: Arc::new(object), sequence: 0, version: None, from_cache: false });
@@ -286,7 +291,7 @@ fn read<K: Object + Serialize>(object: K) -> BackendResult<Known<K>> {
 }
 
 #[async_trait]
-impl<K: Object + Serialize> RolloutStore for StatusStore<K> {
+impl<K: WithStatus> RolloutStore for StatusStore<K> {
     async fn load(&self) -> BackendResult<Option<Stored>> {
         let mut known = self.known.lock().await;
         let current = match known.take() {

@@ -17,6 +17,7 @@ use super::caches::{Caches, read_deployment, read_revision};
 use crate::look::{Attempts, Confirmed, DeploymentSeen, RevisionSeen, group_status};
 use crate::names;
 use crate::object::{self, Owner};
+use crate::text::Json;
 
 /// The replica groups of one target: one Deployment a revision, owned by the target's object.
 ///
@@ -37,7 +38,7 @@ pub struct KubeWorkload {
 #[derive(Debug, Default)]
 struct Memory {
     /// What the newest spec runs, by the hash of its revision.
-    newest: Option<(Arc<str>, Value)>,
+    newest: Option<(Arc<str>, Json)>,
     /// How long one failed readiness verdict takes.
     verdict: Duration,
     attempts: Attempts,
@@ -55,9 +56,9 @@ impl KubeWorkload {
 
     /// Says what the newest revision runs: its whole pod template ([`object::pod_template`]), and how long one
     /// failed readiness verdict takes (`interval x failureThreshold`).
-    pub fn register(&self, hash: impl Into<Arc<str>>, template: Value, verdict: Duration) {
+    pub fn register(&self, hash: impl Into<Arc<str>>, template: &Value, verdict: Duration) {
         let mut memory = self.memory();
-        memory.newest = Some((hash.into(), template));
+        memory.newest = Some((hash.into(), template.into()));
         memory.verdict = verdict;
     }
 
@@ -185,10 +186,11 @@ impl KubeWorkload {
     /// What a revision runs.
     fn template(&self, revision: &Revision) -> Option<Value> {
         let newest = self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
-        newest.map(|(_, template)| template).or_else(|| {
+        let known = newest.map(|(_, template)| template).or_else(|| {
             let record = self.records().into_iter().find(|record| *record.hash == *revision.hash)?;
-            Some(Value::clone(&record.template))
-        })
+            Some(record.template)
+        });
+        known.map(|template| template.value())
     }
 
     /// Makes a group. One that shall be empty and cannot be made is empty: whatever refuses it refuses an earlier

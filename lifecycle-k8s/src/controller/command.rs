@@ -3,6 +3,8 @@
 use lifecycle_core::machine::{Command, CommandKind};
 use lifecycle_core::version::parse_version;
 
+use super::Problem;
+
 /// What is accepted, for people.
 const ACCEPTED: &str = "write \"<id> <command>\" with a new id for each command; commands are pause, resume, promote, \
     promote-full, abort, retry, rollback, rollback VERSION";
@@ -16,6 +18,14 @@ pub(super) struct Misunderstood {
     pub(super) id: String,
     pub(super) command: String,
     pub(super) why: String,
+}
+
+impl Misunderstood {
+    /// As it is told, like a command that is understood and refused.
+    pub(super) fn problem(&self) -> Problem {
+        let Self { id, command, why } = self;
+        Problem::command(format!("{command} ({id}) refused: {why} ({command})"))
+    }
 }
 
 /// Reads the text of the annotation.

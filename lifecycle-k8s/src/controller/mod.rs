@@ -2,6 +2,7 @@
 
 mod command;
 mod damage;
+mod events;
 mod finalizer;
 mod news;
 mod options;
@@ -17,17 +18,17 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use kube::Client;
 use kube::runtime::controller as runtime;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Config, Controller as Runner, PredicateConfig, WatchStreamExt, predicates, watcher};
 
 pub use options::{ControllerOptions, NoObserver, Observer, Plain, Reconciled, Surroundings};
 pub use problem::Problem;
 
-use crate::client::{Caches, Pauses};
+use crate::client::{Caches, watch};
 use crate::crd::AgentDeployment;
 use crate::embed::{Cluster, Entries, Key};
 use crate::names;
+use events::Events;
 use target::Target;
 
 /// Rolls out every `AgentDeployment` in its scope.
@@ -62,7 +63,7 @@ impl std::fmt::Debug for Controller {
 pub(crate) struct Context {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) options: ControllerOptions,
-    pub(crate) recorder: Recorder,
+    pub(crate) events: Events,
     pub(crate) targets: Entries<Target>,
 }
 
@@ -77,10 +78,8 @@ impl Controller {
     #[must_use]
     pub fn new(client: Client, options: ControllerOptions) -> Self {
         let (cluster, feeds, looks) = Cluster::watch(&client, &options.scope);
-        let reporter =
-            Reporter { controller: names::CONTROLLER.to_owned(), instance: options.instance.clone() };
-        let recorder = Recorder::new(client, reporter);
-        let context = Context { cluster, options, recorder, targets: Entries::default() };
+        let events = Events::new(client, options.instance.clone());
+        let context = Context { cluster, options, events, targets: Entries::default() };
         Self { context: Arc::new(context), looks: looks.boxed(), feeds }
     }
 
@@ -94,11 +93,8 @@ impl Controller {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
         let Self { context, looks, feeds } = self;
         let feeds = tokio::spawn(feeds.run());
-        let api = context.options.scope.api::<AgentDeployment>(context.cluster.client());
         let (reader, writer) = reflector::store();
-        let objects = watcher(api, watcher::Config::default())
-            .backoff(Pauses::new())
-            .modify(|object| object.metadata.managed_fields = None)
+        let objects = watch(context.options.scope.api(context.cluster.client()), watcher::Config::default())
             .reflect(writer)
             .touched_objects()
             .predicate_filter(wakes, PredicateConfig::default());

@@ -19,6 +19,12 @@ impl Problem {
         Self { reason: "SpecRefused", message: message.into() }
     }
 
+    /// A command cannot be understood.
+    #[must_use]
+    pub fn command(message: impl Into<String>) -> Self {
+        Self { reason: "CommandRefused", message: message.into() }
+    }
+
     /// Replicas do not come up.
     #[must_use]
     pub fn replicas(message: impl Into<String>) -> Self {

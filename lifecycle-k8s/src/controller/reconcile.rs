@@ -67,11 +67,14 @@ async fn look(
     finalizer::ensure(object, target).await?;
     let mut damage = damage::sizes(target);
     let tick = target.tick(context, object, now()).await?;
+    if let Some(command) = target.misunderstood.take() {
+        news::warn(&context.events, object, &command.problem()).await;
+    }
     let (repaired, failed) = damage::repair(target).await;
     damage.extend(repaired);
     for problem in &damage {
         tracing::warn!(namespace = &*key.0, name = &*key.1, "{}", problem.message);
-        news::warn(&context.recorder, object, problem).await;
+        news::warn(&context.events, object, problem).await;
     }
     target.damage.remember(&damage);
     let Some(mut tick) = tick else {
@@ -98,7 +101,7 @@ async fn look(
         );
     }
     // before the status, which may be what cannot be written
-    news::tell(&context.recorder, object, &tick.events).await;
+    news::tell(&context.events, object, &tick.events).await;
     let later = tell(context, object, target, Some(&tick)).await?;
     context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
     forget(target).await?;
@@ -130,7 +133,7 @@ async fn tell(
     if target.told != problem {
         // what was put back was told when it was
         if let Some(problem) = problem.as_ref().filter(|problem| Some(*problem) != target.damage.shown()) {
-            news::warn(&context.recorder, object, problem).await;
+            news::warn(&context.events, object, problem).await;
         }
         target.told = problem;
     }
@@ -210,7 +213,7 @@ async fn after_failure(
             tracing::debug!(%error, "the status could not be written");
         }
         if let Some(problem) = &problem {
-            news::warn(&context.recorder, object, problem).await;
+            news::warn(&context.events, object, problem).await;
         }
         target.told = problem;
     }

@@ -13,6 +13,7 @@ use lifecycle_core::time::Timestamp;
 
 use super::damage::Damage;
 use super::shown::Shown;
+use super::command::Misunderstood;
 use super::{Context, Problem, command};
 use crate::crd::AgentDeployment;
 use crate::embed::{Rollout, Wanted};
@@ -28,6 +29,8 @@ pub(crate) struct Target {
     refused: Option<Problem>,
     /// The annotation that was handed on last.
     commanded: Option<String>,
+    /// A command that could not be understood and was not told yet.
+    pub(super) misunderstood: Option<Misunderstood>,
     /// The problem that was told last.
     pub(super) told: Option<Problem>,
     /// Failures in a row.
@@ -56,6 +59,7 @@ impl Target {
             shown,
             refused: None,
             commanded: None,
+            misunderstood: None,
             told: None,
             failures: 0,
             moved: None,
@@ -96,7 +100,11 @@ impl Target {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
             shown.generation = object.metadata.generation;
             if let Some(problem) = misunderstood {
-                shown.refuse(problem);
+                shown.refuse(problem.clone());
+                // by this process or by one before it
+                let answered = object.status.as_ref().and_then(|status| status.last_command.as_ref());
+                let is_told = answered.is_some_and(|answer| answer.id == problem.id);
+                self.misunderstood = Some(problem).filter(|_| !is_told);
             }
         }
         self.rollout.tick(now).await

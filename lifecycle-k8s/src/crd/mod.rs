@@ -28,8 +28,9 @@ use kube::{CustomResource, CustomResourceExt as _};
 use lifecycle_core::spec::{Manifest, SpecError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
+pub use crate::text::Json;
 pub use crate::yaml::YamlError;
 pub use sections::{
     Adopt, Analysis, BlueGreen, Canary, CanaryScale, CanaryStep, Hook, Probe, Rolling, Traffic,
@@ -111,7 +112,7 @@ pub struct AgentDeploymentSpec {
     /// of the version's release in the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "value::template")]
-    pub template: Option<Value>,
+    pub template: Option<Json>,
 
     /// A Deployment that is there already and becomes the first stable revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,12 +12,10 @@ use lifecycle_core::machine::State;
 use lifecycle_core::plan::{Mode, Plan};
 use lifecycle_core::strategy::{self, PlanContext};
 use lifecycle_core::time::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
 
 use super::patience::{PatientRouter, PatientWorkload};
 use super::{Cluster, NotFollowed, Wanted, key};
-use crate::client::{KubeRouter, KubeWorkload, Object, Show, StatusStore, Writer};
+use crate::client::{KubeRouter, KubeWorkload, Show, StatusStore, WithStatus, Writer};
 use crate::object::{Owner, PodSettings, pod_template, verdict_of};
 
 /// The rollouts of one object of the resource `K`: the engine with its replicas, its Service and its record.
@@ -50,7 +48,7 @@ impl<K> fmt::Debug for Rollout<K> {
     }
 }
 
-impl<K: Object + Serialize> Rollout<K> {
+impl<K: WithStatus> Rollout<K> {
     /// The rollouts of this object, with what people are shown in its status. Nothing was looked at yet.
     #[must_use]
     pub fn new(cluster: Arc<Cluster>, owner: Owner, object: K, show: Arc<Show<K>>) -> Self {
@@ -115,7 +113,7 @@ impl<K: Object + Serialize> Rollout<K> {
         self.use_router(router);
         self.workload.register(
             hash,
-            template,
+            &template,
             Duration::from(readiness.interval) * readiness.failure_threshold,
         );
         self.followed = Some(object.meta().generation);
@@ -154,8 +152,8 @@ impl<K: Object + Serialize> Rollout<K> {
         let records = self.workload.records();
         if let Some(record) = newest.and_then(|newest| records.into_iter().find(|r| *r.hash == *newest.hash))
         {
-            let verdict = verdict_of(&record.template);
-            self.workload.register(&*record.hash, Value::clone(&record.template), verdict);
+            let template = record.template.value();
+            self.workload.register(&*record.hash, &template, verdict_of(&template));
         }
         Ok(self.driver.is_some())
     }

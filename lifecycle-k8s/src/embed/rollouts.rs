@@ -9,11 +9,10 @@ use futures::stream::BoxStream;
 use kube::Client;
 use kube::runtime::reflector::{Lookup, ObjectRef};
 use lifecycle_core::backend::{News, Record};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Cluster, Key, Rollout, key};
-use crate::client::{Caches, CachesTask, Object, Scope, Show};
+use crate::client::{Caches, CachesTask, Scope, Show, WithStatus};
 use crate::object::Owner;
 
 /// The rollouts of every object of the resource `K`, each with a lock of its own: one object is looked at by one
@@ -30,7 +29,7 @@ impl<K> fmt::Debug for Rollouts<K> {
     }
 }
 
-impl<K: Object + Serialize> Rollouts<K> {
+impl<K: WithStatus> Rollouts<K> {
     /// No rollout yet; the task that watches what belongs to them, which has to run; and the objects that have to be
     /// looked at because of what it saw. `show` makes what people are shown in the status, beside the record.
     pub fn watch(

@@ -1,17 +1,15 @@
 //! What a revision runs, kept apart from its Deployment.
 
-use std::sync::Arc;
-
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use lifecycle_core::version::Version;
-use serde_json::Value;
 
 use super::{annotation, controller_of, labels_of};
 use crate::names;
+use crate::text::Json;
 
 /// A ControllerRevision of ours: the version and the pod template of one revision, so that its Deployment can
 /// be made again after somebody deleted it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevisionSeen {
     /// Its name.
@@ -25,7 +23,7 @@ pub struct RevisionSeen {
     /// The version people know it by.
     pub version: Version,
     /// The pod template with everything that was added to it.
-    pub template: Arc<Value>,
+    pub template: Json,
 }
 
 impl RevisionSeen {
@@ -40,7 +38,7 @@ impl RevisionSeen {
             owner: controller_of(meta).map(|owner| owner.uid.clone()),
             hash: hash.to_owned(),
             version: Version::parse(annotation(meta, names::VERSION_ANNOTATION)?).ok()?,
-            template: Arc::new(object.data.as_ref()?.0.get("template")?.clone()),
+            template: object.data.as_ref()?.0.get("template")?.into(),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lifecycle_testkit::kubernetes::load::{Load, Who};
 use serde_json::json;
 
-use crate::support::{Agent, Crew, Cue, NAME, PATIENCE, Stage, Version};
+use crate::support::{Agent, Crew, Cue, NAME, PATIENCE, Stage, Version, healthy};
 
 /// A canary whose second step waits long enough to be interrupted.
 fn slow(version: &'static str) -> Version {
@@ -71,6 +71,7 @@ pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: 
     let agent = stage.until("six replicas", |agent| agent.replicas() == (6, 6)).await;
     assert_eq!((agent.condition("Paused").0, agent.status.step), ("True", 2));
     assert_eq!(agent.status.canary.as_ref().map(|canary| canary.replicas), Some(3));
+    crew.until_shown(PAUSED, TOLD_WHILE_PAUSED).await;
     crew.kill().await;
 
     crew.kill_at([Cue::answered("c2")]);
@@ -109,6 +110,7 @@ pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: 
     assert!(answer.message.contains("commands are pause, resume"), "{}", answer.message);
     stage.until_serving("1.5.0", 6).await;
     crew.made(2).await;
+    crew.until_shown(PROMOTED_BY_COMMAND, TOLD_BY_THEN).await;
     requests.were_answered(&crew).await;
 }
 
@@ -129,9 +131,9 @@ pub(crate) async fn rollback_to_a_version(stage: &Stage, crew: Crew) {
     assert_eq!(spec, "1.5.0", "the operator never writes the spec");
 
     order(stage, "r2 rollback 0.9.0");
-    let agent = stage.until("a refusal", |agent| agent.answered("r2")).await;
-    assert_eq!(agent.status.last_command.unwrap().result, "refused");
+    stage.until("a refusal", |agent| agent.answered("r2")).await;
     crew.made(3).await;
+    crew.until_shown(WENT_BACK_BY_COMMAND, TOLD_OF_ROLLBACKS).await;
     requests.were_answered(&crew).await;
 }
 
@@ -147,8 +149,133 @@ pub(crate) async fn supersede(stage: &Stage, crew: Crew) {
     let agent = stage.until("1.6.0 is on its way", |agent| agent.canary() == Some("1.6.0")).await;
     assert_eq!(agent.stable(), Some("1.4.0"));
     crew.survived().await;
-    let agent = stage.until_serving("1.6.0", 4).await;
-    assert_eq!(agent.condition("Ready"), ("True", "Serving"));
+    stage.until_serving("1.6.0", 4).await;
     crew.made(3).await;
+    crew.until_shown(&healthy("1.6.0", 4, 3), TOLD_OF_THREE_VERSIONS).await;
     requests.were_answered(&crew).await;
 }
+
+const PAUSED: &str = "
+    Ready: False PauseCommand the command pause was given
+    Accepted: True Accepted the spec is followed
+    Available: True ReplicasAvailable 6 replicas serve, 6 wanted
+    Progressing: False PauseCommand the command pause was given
+    Degraded: False AsExpected
+    Paused: True PauseCommand the command pause was given
+    canary.ready: 3
+    canary.replicas: 3
+    canary.version: 1.5.0
+    currentReplicas: 6
+    lastCommand.command: pause
+    lastCommand.id: c1
+    lastCommand.result: done
+    lastDecision.message: from 4 to 6 replicas
+    lastDecision.name: Resized
+    lastDecision.reason: Resized
+    phase: deploying
+    readyReplicas: 6
+    stable.ready: 3
+    stable.replicas: 3
+    stable.version: 1.4.0
+    step: 2
+    steps: 2
+    weight: 50";
+
+const TOLD_WHILE_PAUSED: &str = "
+    Normal RolloutStarted: first deployment of 1.4.0 (canary) (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.4.0 is stable (Promoted)
+    Normal RolloutStarted: canary rollout from 1.4.0 to 1.5.0 (RolloutStarted)
+    Normal GatePassed: step 1 of 2 passed: ready for ... (GatePassed)
+    Normal CommandDone: pause (c1) (pause)
+    Normal Paused: the command pause was given (PauseCommand)
+    Normal Resized: from 4 to 6 replicas (Resized)";
+
+const PROMOTED_BY_COMMAND: &str = "
+    Ready: True Serving 1.5.0: 6 replicas serve, 6 wanted
+    Accepted: True Accepted the spec is followed
+    Available: True ReplicasAvailable 6 replicas serve, 6 wanted
+    Progressing: False Ended 1.5.0 was promoted by command
+    Degraded: False AsExpected
+    Paused: False NotPaused
+    currentReplicas: 6
+    lastCommand.command: dance
+    lastCommand.id: c6
+    lastCommand.message: write \"<id> <command>\" with a new id for each command; commands are pause, resume, promote, \
+        promote-full, abort, retry, rollback, rollback VERSION
+    lastCommand.result: refused
+    lastDecision.message: 1.5.0 is stable
+    lastDecision.name: Promoted
+    lastDecision.reason: Promoted
+    phase: healthy
+    readyReplicas: 6
+    stable.ready: 6
+    stable.replicas: 6
+    stable.version: 1.5.0
+    steps: 2";
+
+/// The same rollout, begun twice, is one Event that was told twice.
+const TOLD_BY_THEN: &str = "
+    Normal RolloutStarted: first deployment of 1.4.0 (canary) (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.4.0 is stable (Promoted)
+    Normal RolloutStarted: canary rollout from 1.4.0 to 1.5.0 (RolloutStarted) (x2)
+    Normal GatePassed: step 1 of 2 passed: ready for ... (GatePassed) (x2)
+    Normal CommandDone: pause (c1) (pause)
+    Normal Paused: the command pause was given (PauseCommand)
+    Normal Resized: from 4 to 6 replicas (Resized)
+    Normal CommandDone: resume (c2) (resume)
+    Normal Resumed: the rollout goes on (Resumed)
+    Normal CommandDone: abort (c3) (abort)
+    Warning GoingBack: the command abort was given; from 50% back to stable (AbortCommand)
+    Warning WentBack: 1.4.0 serves all traffic again: the command abort was given (AbortCommand)
+    Normal CommandDone: retry (c4) (retry)
+    Normal CommandDone: promote-full (c5) (promote-full)
+    Normal GateOverruled: step 2 of 2 passed by command (GateOverruled)
+    Normal Promoted: 1.5.0 is stable (Promoted)
+    Warning CommandRefused: dance (c6) refused: write \"<id> <command>\" with a new id for each command; commands are \
+        pause, resume, promote, promote-full, abort, retry, rollback, rollback VERSION (dance)";
+
+const WENT_BACK_BY_COMMAND: &str = "
+    Ready: False RolledBack the command rollback was given
+    Accepted: True Accepted the spec is followed
+    Available: True ReplicasAvailable 2 replicas serve, 2 wanted
+    Progressing: False Ended the command rollback was given
+    Degraded: True RolledBack the command rollback was given
+    Paused: False NotPaused
+    currentReplicas: 2
+    lastCommand.command: rollback 0.9.0
+    lastCommand.id: r2
+    lastCommand.message: 0.9.0 was never promoted healthy here; known: 1.4.0, 1.5.0
+    lastCommand.result: refused
+    lastDecision.message: rollback 0.9.0 (r2) refused: 0.9.0 was never promoted healthy here; known: 1.4.0, 1.5.0
+    lastDecision.name: CommandRefused
+    lastDecision.reason: rollback
+    phase: rolled_back
+    readyReplicas: 2
+    stable.ready: 2
+    stable.replicas: 2
+    stable.version: 1.3.0
+    steps: 1";
+
+const TOLD_OF_ROLLBACKS: &str = "
+    Normal RolloutStarted: first deployment of 1.3.0 (rolling) (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.3.0 is stable (Promoted)
+    Normal RolloutStarted: rolling rollout from 1.3.0 to 1.4.0 (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.4.0 is stable (Promoted)
+    Normal RolloutStarted: rolling rollout from 1.4.0 to 1.5.0 (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.5.0 is stable (Promoted)
+    Normal CommandDone: rollback 1.3.0 (r1) (rollback)
+    Normal RolloutStarted: rolling rollout from 1.5.0 to 1.3.0 (RolloutStarted)
+    Normal Promoted: 1.3.0 is stable (Promoted)
+    Warning CommandRefused: rollback 0.9.0 (r2) refused: 0.9.0 was never promoted healthy here; known: 1.4.0, 1.5.0 \
+        (rollback)";
+
+const TOLD_OF_THREE_VERSIONS: &str = "
+    Normal RolloutStarted: first deployment of 1.4.0 (canary) (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.4.0 is stable (Promoted)
+    Normal RolloutStarted: canary rollout from 1.4.0 to 1.5.0 (RolloutStarted)
+    Normal GatePassed: step 1 of 2 passed: ready for ... (GatePassed)
+    Normal SetAside: version 1.6.0 is asked for now; 1.5.0 serves on until it is replaced (Superseded)
+    Normal RolloutStarted: canary rollout from 1.4.0 to 1.6.0 (RolloutStarted)
+    Normal GatePassed: step 1 of 3 passed: ready for ... (GatePassed)
+    Normal GatePassed: step 2 of 3 passed: ready for ... (GatePassed)
+    Normal Promoted: step 3 of 3 passed: ready for ...; 1.6.0 is stable (Promoted)";

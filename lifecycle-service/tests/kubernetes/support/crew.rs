@@ -86,6 +86,16 @@ impl Crew {
         Self { kills: Some(Kills { cues, killing }), ..crew }
     }
 
+    /// Where they run.
+    pub(super) const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Does one operator last?
+    pub(super) const fn is_steady(&self) -> bool {
+        self.kills.is_none()
+    }
+
     /// Kills an operator at each of these, in this order; the next one is there before the next cue is looked for.
     /// Nothing where the operator lasts.
     pub(crate) fn kill_at(&self, cues: impl IntoIterator<Item = Cue>) {

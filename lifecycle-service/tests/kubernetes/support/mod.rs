@@ -6,6 +6,7 @@ mod crew;
 mod history;
 mod kubectl;
 mod operator;
+mod picture;
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -32,6 +33,7 @@ pub(crate) use agent::{Agent, Version};
 pub(crate) use crew::{Crew, Cue};
 pub(crate) use history::History;
 pub(crate) use operator::Operator;
+pub(crate) use picture::{healthy, rolled_back};
 
 /// Longer than anything takes on a busy machine; nothing waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
