@@ -32,6 +32,9 @@ struct Inner<V> {
     groups: HashMap<Group, BTreeMap<Arc<str>, Entry<V>>>,
     /// Where an object is, by its namespace and name.
     places: HashMap<Group, Group>,
+    /// The newest version that the watch has brought. It brings them in order: what is older and is not known here
+    /// is gone.
+    newest: u64,
     /// What a list that is being read has brought so far.
     listed: Option<HashSet<Group>>,
     trouble: Option<(Instant, IndexTrouble)>,
@@ -81,7 +84,8 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
     /// An empty cache of `what`, like `pods`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        let inner = Inner { groups: HashMap::new(), places: HashMap::new(), listed: None, trouble: None };
+        let inner =
+            Inner { groups: HashMap::new(), places: HashMap::new(), newest: 0, listed: None, trouble: None };
         Self { what, inner: Mutex::new(inner), synced: watch::Sender::new(false) }
     }
 
@@ -126,9 +130,12 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
     }
 
     /// Takes in what a write has answered, so that the next look sees it whether or not the watch has brought
-    /// it.
+    /// it. What the watch has brought and taken away since stays away.
     pub fn put(&self, meta: &ObjectMeta, group: Option<&str>, facts: Option<V>) {
-        self.lock().apply(meta, group, facts);
+        let mut inner = self.lock();
+        if inner.knows(meta) || version_of(meta) > inner.newest {
+            inner.apply(meta, group, facts);
+        }
     }
 
     /// Takes in what the watch brought, and answers with the groups that look different now.
@@ -146,10 +153,12 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
             }
             watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
                 let (meta, group, facts) = read(&object);
+                inner.reach(&meta);
                 inner.apply(&meta, group.as_deref(), facts)
             }
             watcher::Event::Delete(object) => {
                 let (meta, ..) = read(&object);
+                inner.reach(&meta);
                 inner.apply(&meta, None, None)
             }
             watcher::Event::InitDone => {
@@ -171,7 +180,27 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
     }
 }
 
+/// Opaque by contract until Kubernetes 1.35, which made it a number to compare; it always was one.
+fn version_of(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+}
+
 impl<V: PartialEq> Inner<V> {
+    fn knows(&self, meta: &ObjectMeta) -> bool {
+        let (Some(name), Some(namespace)) = (meta.name.as_deref(), meta.namespace.as_deref()) else {
+            return false;
+        };
+        self.places.contains_key(&(namespace.into(), name.into()))
+    }
+
+    /// The watch has brought this.
+    fn reach(&mut self, meta: &ObjectMeta) {
+        let version = version_of(meta);
+        if version < u64::MAX {
+            self.newest = self.newest.max(version);
+        }
+    }
+
     /// Facts of an object, `None` when it is gone or no business of ours.
     fn apply(&mut self, meta: &ObjectMeta, group: Option<&str>, facts: Option<V>) -> Vec<Group> {
         let (Some(name), Some(namespace)) = (meta.name.as_deref(), meta.namespace.as_deref()) else {
@@ -179,8 +208,7 @@ impl<V: PartialEq> Inner<V> {
         };
         let (namespace, name): (Arc<str>, Arc<str>) = (namespace.into(), name.into());
         let place = (Arc::clone(&namespace), Arc::clone(&name));
-        // opaque by contract until Kubernetes 1.35, which made it a number to compare; it always was one
-        let version = meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+        let version = version_of(meta);
         let before = self.places.get(&place).cloned();
         let known = before.as_ref().and_then(|group| Some(self.groups.get(group)?.get(&name)?.version));
         if known.is_some_and(|known| version < known) {
@@ -278,6 +306,17 @@ mod tests {
         index.put(&meta("a", 5), Some("g"), Some(7));
         feed(&index, watcher::Event::Apply(object("a", 4, "g", 1)));
         assert_eq!(index.group("ns", "g"), [7]);
+    }
+
+    #[test]
+    fn an_answer_that_is_older_than_the_deletion_brings_nothing_back() {
+        let index = Index::new("things");
+        feed(&index, watcher::Event::Apply(object("a", 4, "g", 1)));
+        feed(&index, watcher::Event::Delete(object("a", 6, "g", 1)));
+        index.put(&meta("a", 5), Some("g"), Some(7));
+        assert_eq!(index.group("ns", "g"), [0_u32; 0]);
+        index.put(&meta("a", 7), Some("g"), Some(8));
+        assert_eq!(index.group("ns", "g"), [8], "it was made again");
     }
 
     #[test]

@@ -134,6 +134,15 @@ impl KubeRouter {
         self.write(&service, now, before).await
     }
 
+    /// This route was in effect before this process: it can be put back when somebody takes it away.
+    pub fn recall(&self, route: &RouteStatus) {
+        let wish = RouteWish::new(route.route.clone(), route.token);
+        let mut in_effect = self.in_effect();
+        if in_effect.is_none() {
+            *in_effect = RecordedRoute::of(&wish);
+        }
+    }
+
     /// Was a route seen in effect?
     #[must_use]
     pub fn is_in_effect(&self) -> bool {

@@ -87,7 +87,8 @@ impl Events {
             told.series.retain(|_, series| now.duration_since(series.last) < SERIES);
             told.swept = Some(now);
         }
-        let series = told.series.get_mut(&identity).filter(|series| now.duration_since(series.last) < SERIES)?;
+        let series =
+            told.series.get_mut(&identity).filter(|series| now.duration_since(series.last) < SERIES)?;
         (series.count, series.last) = (series.count.saturating_add(1), now);
         Some((series.name.clone(), series.count))
     }

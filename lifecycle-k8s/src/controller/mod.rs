@@ -10,6 +10,7 @@ mod problem;
 mod reconcile;
 mod shown;
 mod target;
+mod unmeasured;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -107,13 +108,17 @@ impl Controller {
             .reconcile_on(looks)
             .graceful_shutdown_on(shutdown)
             .run(reconcile::reconcile, reconcile::failed, Arc::clone(&context));
-        let working = runner.for_each(|result| async move {
+        let working = runner.for_each(|result| {
             match result {
                 Ok(_) => {}
-                // another one asked for an object that has gone since
-                Err(runtime::Error::ObjectNotFound(_)) => {}
+                // what belongs to it has changed since: it is gone without having been cleaned up
+                Err(runtime::Error::ObjectNotFound(gone)) => {
+                    let namespace = gone.namespace.as_deref().unwrap_or_default();
+                    context.forget(&(namespace.into(), gone.name.as_str().into()));
+                }
                 Err(error) => tracing::warn!(%error, "AgentDeployments cannot be watched"),
             }
+            std::future::ready(())
         });
         futures::future::select(pin!(working), pin!(unready)).await;
         feeds.abort();

@@ -85,6 +85,7 @@ async fn look(
         return Ok(later.map_or_else(Action::await_change, Action::requeue));
     };
     tick.errors.extend(failed);
+    target.errors = if tick.errors.is_empty() { 0 } else { target.errors.saturating_add(1) };
     for error in &tick.errors {
         context.options.observer.call_failed(error.backend, error.kind);
         tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
@@ -188,7 +189,7 @@ async fn forget(target: &Target) -> Result<(), BackendError> {
 }
 
 fn wait_for(tick: &Tick, target: &Target, later: Option<Duration>) -> Action {
-    let retry = (!tick.errors.is_empty()).then(|| pause(target.failures + 3));
+    let retry = (target.errors > 0).then(|| pause(target.errors.saturating_add(2)));
     let soonest = wakes_in(tick).into_iter().chain(retry).chain(later).min();
     soonest.map_or_else(Action::await_change, Action::requeue)
 }

@@ -11,9 +11,10 @@ use lifecycle_core::plan::Plan;
 use lifecycle_core::spec::{Manifest, TrafficProvider};
 use lifecycle_core::time::Timestamp;
 
+use super::command::Misunderstood;
 use super::damage::Damage;
 use super::shown::Shown;
-use super::command::Misunderstood;
+use super::unmeasured::Unmeasured;
 use super::{Context, Problem, command};
 use crate::crd::AgentDeployment;
 use crate::embed::{Rollout, Wanted};
@@ -33,8 +34,10 @@ pub(crate) struct Target {
     pub(super) misunderstood: Option<Misunderstood>,
     /// The problem that was told last.
     pub(super) told: Option<Problem>,
-    /// Failures in a row.
+    /// Looks in a row that failed.
     pub(super) failures: u32,
+    /// Looks in a row of which a call failed.
+    pub(super) errors: u32,
     /// Since when shown numbers differ from what is written.
     pub(super) moved: Option<Instant>,
     /// Since when requests do not go where they should.
@@ -62,6 +65,7 @@ impl Target {
             misunderstood: None,
             told: None,
             failures: 0,
+            errors: 0,
             moved: None,
             lost: None,
             failing: None,
@@ -138,6 +142,9 @@ impl Target {
         let others = |plan: &Plan, mut backends: Backends| {
             let surroundings = &context.options.surroundings;
             backends.health = surroundings.health(&owner, plan.analysis()).ok().flatten();
+            if !plan.analysis().checks.is_empty() {
+                backends.health.get_or_insert_with(|| Arc::new(Unmeasured));
+            }
             (backends.hooks, backends.notifier) = (surroundings.hooks(), surroundings.notifier());
             backends
         };

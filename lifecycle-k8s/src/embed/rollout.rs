@@ -162,16 +162,23 @@ impl<K: WithStatus> Rollout<K> {
     /// spec could ever be followed.
     ///
     /// # Errors
-    /// When the record could not be read or written, or requests could not be moved to another Service: nothing was
-    /// done. On a conflict somebody else has written; the next look sees it.
+    /// When the record could not be read or written: nothing was done. On a conflict somebody else has written; the next look sees it.
     pub async fn tick(&mut self, now: Timestamp) -> BackendResult<Option<Tick>> {
         let Some(driver) = &mut self.driver else { return Ok(None) };
+        let mut failed = Vec::new();
         if let Some(router) = &self.router {
             for former in &self.former {
-                router.take_over(former).await?;
+                failed.extend(router.take_over(former).await.err());
             }
         }
         let mut tick = driver.tick(now).await?;
+        if let (Some(router), Some(state)) = (&self.router, driver.state())
+            && self.former.is_empty()
+            && let Some(route) = state.settled_route()
+        {
+            router.recall(&route);
+        }
+        tick.errors.extend(failed);
         tick.errors.extend(self.give_back().await);
         Ok(Some(tick))
     }
@@ -225,14 +232,16 @@ impl<K: WithStatus> Rollout<K> {
 
     fn use_router(&mut self, router: Option<Arc<KubeRouter>>) {
         let service = router.as_ref().map(|router| router.service());
+        self.former.extend(self.router.take());
         if self.followed.is_none() {
             // by another process, before this one looked
-            let marked = self.cluster.caches().services_marked_by(&self.owner);
-            self.former = marked.into_iter().map(|service| Arc::new(self.new_router(service))).collect();
+            for marked in self.cluster.caches().services_marked_by(&self.owner) {
+                if !self.former.iter().any(|former| former.service() == &*marked) {
+                    self.former.push(Arc::new(self.new_router(marked)));
+                }
+            }
         }
-        self.former.extend(self.router.take());
         self.former.retain(|former| Some(former.service()) != service);
-        self.former.dedup_by(|one, other| one.service() == other.service());
         self.router = router;
     }
 

@@ -12,6 +12,14 @@ fn slow(version: Version) -> Version {
 
 /// 1.5.0 is on its first step when the operator is killed and the spec becomes one that is refused.
 async fn interrupted(namespace: &str, version: Version, refused: Value) -> (Stage, Operator) {
+    let stage = first_step(namespace, version).await;
+    stage.apply(&Version::new("canary", "1.6.0").unchecked().replicas(2).with(refused).manifest());
+    let operator = stage.successor("second").await;
+    (stage, operator)
+}
+
+/// 1.5.0 is on its first step when the operator is killed.
+async fn first_step(namespace: &str, version: Version) -> Stage {
     let stage = Stage::new(namespace).await;
     stage.service().await;
     let mut operator = stage.operator().await;
@@ -23,9 +31,7 @@ async fn interrupted(namespace: &str, version: Version, refused: Value) -> (Stag
         })
         .await;
     operator.kill();
-    stage.apply(&Version::new("canary", "1.6.0").unchecked().replicas(2).with(refused).manifest());
-    let operator = stage.successor("second").await;
-    (stage, operator)
+    stage
 }
 
 fn is_refused(agent: &Agent, field: &str) -> bool {
@@ -80,5 +86,23 @@ fn a_bad_version_is_rolled_back_though_the_spec_is_refused_by_then() {
         assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), None), "{agent:?}");
         assert!(is_refused(&agent, "spec.analysis.queries.asked"), "{agent:?}");
         load.stop().await;
+    });
+}
+
+#[test]
+fn an_operator_without_prometheus_obeys_in_a_rollout_that_was_begun_with_it() {
+    run(async {
+        let version = slow(Version::new("canary", "1.5.0"));
+        let stage = first_step("resumed-unmeasured", version).await;
+        let _operator = stage.unmeasured().successor("second").await;
+        let agent =
+            stage.until("it is told", |agent| agent.condition("Accepted") == ("False", "SpecRefused")).await;
+        assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), Some("1.5.0")), "{agent:?}");
+        assert!(agent.says("Accepted").contains("there is no health source"), "{agent:?}");
+
+        let command = "enis.andaon.com/command=u1 abort";
+        stage.kubectl(&["annotate", "agentdeploy", crate::support::NAME, command]);
+        let agent = stage.until("the way back", |agent| agent.went_back_to("1.4.0", 2)).await;
+        assert!(agent.answered("u1"), "{agent:?}");
     });
 }

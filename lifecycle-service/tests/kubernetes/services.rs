@@ -29,6 +29,11 @@ fn by_other(version: &'static str) -> Version {
     blue_green(version).with(json!({"traffic": {"service": OTHER}}))
 }
 
+/// Green waits for a person.
+fn by_hand() -> serde_json::Value {
+    json!({"blueGreen": {"autoPromote": false}})
+}
+
 /// A Service with an annotation of its owner's.
 async fn service(stage: &Stage, name: &str) -> Found {
     let spec = json!({"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": 8080}]});
@@ -125,6 +130,58 @@ fn a_service_is_given_back_by_the_operator_that_comes_after() {
         let _operator = stage.successor("second").await;
         until_given_back(&stage, NAME, &found).await;
         assert_eq!(pinned(&stage, OTHER).await, Some(stable));
+    });
+}
+
+#[test]
+fn a_route_that_was_taken_away_while_no_operator_ran_is_put_back() {
+    run(async {
+        let stage = Stage::new("route-lost").await;
+        service(&stage, NAME).await;
+        let mut operator = stage.operator().await;
+        stage.deploy(&blue_green("1.4.0")).await;
+        let stable = pinned(&stage, NAME).await.unwrap();
+        stage.apply(&blue_green("1.5.0").with(by_hand()).manifest());
+        stage.until("green is ready", |agent| agent.ready_canaries() == 2).await;
+        operator.kill();
+        // as a tool does that applies the Service as it was written first
+        let found = json!([
+            {"op": "remove", "path": "/metadata/annotations/enis.andaon.com~1route"},
+            {"op": "replace", "path": "/spec/selector", "value": {"app": NAME}},
+        ]);
+        stage.kubectl(&["patch", "service", NAME, "--type=json", "-p", &found.to_string()]);
+        assert_eq!(pinned(&stage, NAME).await, None);
+
+        let _operator = stage.successor("second").await;
+        until("the route is back", async || match pinned(&stage, NAME).await {
+            pin if pin.as_ref() == Some(&stable) => Ok(()),
+            pin => Err(pin),
+        })
+        .await;
+        stage.until_told("Repaired", "the route of Service edge-agent was taken away").await;
+    });
+}
+
+#[test]
+fn a_rollout_is_obeyed_though_its_next_service_cannot_route() {
+    run(async {
+        let stage = Stage::new("other-service-none").await;
+        service(&stage, NAME).await;
+        let spec = json!({"ports": [{"port": 80}]});
+        create(&stage.api::<Service>(), json!({"metadata": {"name": OTHER}, "spec": spec})).await;
+        let operator = stage.operator().await;
+        stage.deploy(&blue_green("1.4.0")).await;
+        let stable = pinned(&stage, NAME).await;
+        stage.apply(&blue_green("1.5.0").with(by_hand()).manifest());
+        stage.until("green is ready", |agent| agent.ready_canaries() == 2).await;
+        stage.apply(&by_other("1.5.0").with(by_hand()).manifest());
+        stage.until_told("Refused", "Service front has no selector to switch").await;
+
+        stage.kubectl(&["annotate", "agentdeploy", NAME, "enis.andaon.com/command=n1 abort"]);
+        let agent =
+            stage.until("the way back", |agent| agent.answered("n1") && agent.canary().is_none()).await;
+        assert_eq!(agent.stable(), Some("1.4.0"), "{agent:?} {}", operator.log());
+        assert_eq!(pinned(&stage, NAME).await, stable);
     });
 }
 

@@ -10,7 +10,7 @@ use super::event::EventKind;
 use super::io::Action;
 use super::state::{Group, Phase, Way};
 use super::turn::{RESEND, Turn};
-use crate::backend::{Route, RouteWish, ScaleWish};
+use crate::backend::{RouteWish, ScaleWish};
 use crate::plan::{Mode, Weight};
 use crate::version::RevisionNumber;
 
@@ -129,15 +129,7 @@ fn ask_way(turn: &mut Turn<'_>, way: Way) -> bool {
         }
     }
     turn.state.route.sent = crate::time::Millis::ZERO;
-    let route = match way {
-        Way::Balanced => Route::Balanced,
-        Way::Split { stable, canary, weight } => Route::Split {
-            stable: stable.and_then(|number| turn.revision(number)),
-            canary: canary.and_then(|number| turn.revision(number)),
-            weight,
-        },
-    };
-    let token = turn.state.route.token;
+    let (route, token) = (turn.state.route_of(way), turn.state.route.token);
     turn.actions.push(Action::Route(RouteWish::new(route, token)));
     turn.wake_in(RESEND);
     false

@@ -13,7 +13,7 @@ pub use progress::Progress;
 pub use route::{RouteState, Way};
 
 use super::event::{BackReason, PauseCause};
-use crate::backend::{Alert, EffectKey, Token};
+use crate::backend::{Alert, EffectKey, Route, RouteStatus, Token};
 use crate::plan::{Hold, Plan, Weight};
 use crate::time::{Millis, Timestamp};
 use crate::version::{Revision, RevisionNumber};
@@ -265,6 +265,27 @@ impl State {
     #[must_use]
     pub fn by_hash(&self, hash: &str) -> Option<&Known> {
         self.revisions.iter().find(|known| *known.revision.hash == *hash)
+    }
+
+    /// A route as the router knows it.
+    pub(super) fn route_of(&self, way: Way) -> Route {
+        let revision =
+            |number: Option<RevisionNumber>| number.and_then(|number| self.revision(number)).cloned();
+        match way {
+            Way::Balanced => Route::Balanced,
+            Way::Split { stable, canary, weight } => {
+                Route::Split { stable: revision(stable), canary: revision(canary), weight }
+            }
+        }
+    }
+
+    /// The route that is in effect, when it is the newest one that was asked for.
+    #[must_use]
+    pub fn settled_route(&self) -> Option<RouteStatus> {
+        let route = &self.route;
+        let way =
+            route.acknowledged.filter(|_| route.acked == route.token && route.token > Token::default())?;
+        Some(RouteStatus::new(self.route_of(way), route.token))
     }
 
     /// The share of the ready replicas that are of this revision, in percent, rounded.

@@ -132,6 +132,11 @@ impl Stage {
         stage
     }
 
+    /// The same, for operators that have no Prometheus.
+    pub(crate) fn unmeasured(&self) -> Self {
+        Self { prometheus: None, ..self.clone() }
+    }
+
     /// The API of one kind of object in the namespace.
     pub(crate) fn api<K>(&self) -> Api<K>
     where

@@ -32,7 +32,10 @@ impl Crew {
             let shown = (stage.shown(&agent), stage.told(&agent).await);
             let is_told = match self.is_steady() {
                 true => fits(&shown.1, events),
-                false => shown.1.iter().all(|line| lines(events).any(|known| is_like(uncounted(line), uncounted(known)))),
+                false => shown
+                    .1
+                    .iter()
+                    .all(|line| lines(events).any(|known| is_like(uncounted(line), uncounted(known)))),
             };
             if fits(&shown.0, status) && is_told { Ok(()) } else { Err(shown) }
         })
@@ -91,7 +94,8 @@ impl Stage {
         let rollout = status.remove("rollout").unwrap();
         assert!(rollout.as_str().is_some_and(|text| text.starts_with('{')), "{rollout}");
         let conditions = status.remove("conditions").unwrap();
-        let conditions = conditions.as_array().unwrap().iter().map(|c| condition(agent, c.as_object().unwrap()));
+        let conditions =
+            conditions.as_array().unwrap().iter().map(|c| condition(agent, c.as_object().unwrap()));
         let mut lines: Vec<String> = conditions.collect();
         assert_eq!(status.remove("observedGeneration"), agent.object.metadata.generation.map(|n| json!(n)));
         assert_eq!(status.remove("selector"), Some(json!("enis.andaon.com/agent=edge-agent")));
@@ -123,7 +127,9 @@ fn condition(agent: &Agent, condition: &Map<String, Value>) -> String {
     assert_eq!(condition["observedGeneration"], json!(agent.object.metadata.generation), "{condition:?}");
     lived(agent, &condition["lastTransitionTime"]);
     let text = |key: &str| condition[key].as_str().unwrap();
-    format!("{}: {} {} {}", text("type"), text("status"), text("reason"), text("message")).trim_end().to_owned()
+    format!("{}: {} {} {}", text("type"), text("status"), text("reason"), text("message"))
+        .trim_end()
+        .to_owned()
 }
 
 /// One Event, and how often it was told.
@@ -179,7 +185,8 @@ fn uncounted(line: &str) -> &str {
 
 fn fits(shown: &[String], expected: &str) -> bool {
     let expected: Vec<&str> = lines(expected).collect();
-    shown.len() == expected.len() && shown.iter().zip(expected).all(|(shown, expected)| is_like(shown, expected))
+    shown.len() == expected.len()
+        && shown.iter().zip(expected).all(|(shown, expected)| is_like(shown, expected))
 }
 
 fn is_like(shown: &str, expected: &str) -> bool {
