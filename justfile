@@ -16,6 +16,7 @@ fmt:
 # Lints, warnings as errors
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy -p lifecycle-k8s -p lifecycle-prom --no-default-features -- -D warnings
 
 # Documentation, warnings as errors
 doc:
@@ -91,7 +92,9 @@ control-plane:
     #!/usr/bin/env bash
     set -euo pipefail
     # Another cluster, or other binaries, were named: nothing is to be built.
-    if [ -n "${LIFECYCLE_CONTROL_PLANE:-}${KUBEBUILDER_ASSETS:-}" ] || [ "${LIFECYCLE_E2E_CLUSTER:-}" = existing ]; then
+    # (setup-envtest brings etcd and the API server to KUBEBUILDER_ASSETS, and no controller manager.)
+    if [ -n "${LIFECYCLE_CONTROL_PLANE:-}" ] || [ "${LIFECYCLE_E2E_CLUSTER:-}" = existing ] ||
+        { [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/kube-controller-manager" ]; }; then
         echo "control-plane: not built, because the environment names another one"
         exit 0
     fi

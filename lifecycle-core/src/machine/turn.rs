@@ -24,8 +24,8 @@ const HEARTBEAT: Millis = Millis::from_secs(60);
 /// costs a bake at most this much.
 const SAVE_CLOCKS: Millis = Millis::from_secs(60);
 
-/// The same while a revision is only kept.
-const SAVE_IDLE_CLOCKS: Millis = Millis::from_secs(600);
+/// The same while a revision is only kept, for a day unless written: a crash keeps it for an hour more at most.
+const SAVE_IDLE_CLOCKS: Millis = Millis::from_secs(3600);
 
 /// Undelivered alerts that are kept; the oldest goes first.
 const MAX_ALERTS: usize = 4;

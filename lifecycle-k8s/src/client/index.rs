@@ -145,7 +145,9 @@ impl<V: Clone + PartialEq + Debug> Index<V> {
         read: impl Fn(&K) -> (ObjectMeta, Option<String>, Option<V>),
     ) -> Vec<Group> {
         let mut inner = self.lock();
-        inner.trouble = None;
+        if !matches!(event, watcher::Event::Init) {
+            inner.trouble = None;
+        }
         match event {
             watcher::Event::Init => {
                 inner.listed = Some(HashSet::new());
@@ -349,6 +351,8 @@ mod tests {
         let trouble = IndexTrouble { kind: ErrorKind::Unauthorized, message: "no".into() };
         index.failed(trouble.clone());
         assert_eq!(index.trouble(), Some(trouble));
+        feed(&index, watcher::Event::Init);
+        assert!(index.trouble().is_some(), "it was only asked again");
         feed(&index, watcher::Event::Apply(object("a", 1, "g", 1)));
         assert_eq!(index.trouble(), None);
     }

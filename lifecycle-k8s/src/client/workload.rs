@@ -39,7 +39,7 @@ pub struct KubeWorkload {
 struct Memory {
     /// What the newest spec runs, by the hash of its revision.
     newest: Option<(Arc<str>, Json)>,
-    /// How long one failed readiness verdict takes.
+    /// How long one failed readiness verdict takes, of what was not recorded.
     verdict: Duration,
     attempts: Attempts,
     confirmed: HashMap<Arc<str>, Confirmed>,
@@ -54,12 +54,11 @@ impl KubeWorkload {
         Self { owner, writer, caches, memory: Mutex::default() }
     }
 
-    /// Says what the newest revision runs: its whole pod template ([`object::pod_template`]), and how long one
-    /// failed readiness verdict takes (`interval x failureThreshold`).
-    pub fn register(&self, hash: impl Into<Arc<str>>, template: &Value, verdict: Duration) {
+    /// Says what the newest revision runs: its whole pod template ([`object::pod_template`]).
+    pub fn register(&self, hash: impl Into<Arc<str>>, template: &Value) {
         let mut memory = self.memory();
         memory.newest = Some((hash.into(), template.into()));
-        memory.verdict = verdict;
+        memory.verdict = object::verdict_of(template);
     }
 
     /// The Deployments of this owner, by uid.
@@ -273,14 +272,17 @@ impl Workload for KubeWorkload {
         self.caches.check("observe")?;
         let deployments = self.deployments();
         let pods = self.caches.pods_of(&self.owner, &deployments);
+        let records = self.records();
         let now = Instant::now();
         let mut memory = self.memory();
         memory.attempts.look(pods.iter(), now);
         let mut groups: Vec<GroupStatus> = deployments
             .iter()
             .map(|deployment| {
-                let failed =
-                    |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, memory.verdict, now);
+                // what its pods run is what was recorded: an edit of the spec is for those that come
+                let record = records.iter().find(|record| record.hash == *deployment.revision.hash);
+                let verdict = record.map_or(memory.verdict, |record| record.verdict);
+                let failed = |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, verdict, now);
                 let before = memory.confirmed.get(&deployment.revision.hash).copied();
                 group_status(deployment, pods.iter(), failed, before)
             })

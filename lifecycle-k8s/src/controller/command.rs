@@ -21,6 +21,12 @@ pub(super) struct Misunderstood {
 }
 
 impl Misunderstood {
+    /// There is nothing that it could be about.
+    pub(super) fn too_early(command: &Command) -> Self {
+        let why = "no spec was accepted yet, so there is no rollout; give it again, with a new id, once there is one";
+        Self { id: command.id.to_string(), command: command.kind.to_string(), why: why.to_owned() }
+    }
+
     /// As it is told, like a command that is understood and refused.
     pub(super) fn problem(&self) -> Problem {
         let Self { id, command, why } = self;

@@ -12,9 +12,17 @@ use crate::crd::AgentDeployment;
 use crate::embed::Key;
 use crate::names;
 
+/// Finalizer of an object that is deleted with `--cascade=orphan`: what it owns lives on.
+const ORPHAN: &str = "orphan";
+
 /// Makes sure that the object cannot go before it is cleaned up after.
 pub(super) async fn ensure(object: &AgentDeployment, target: &mut Target) -> BackendResult<()> {
-    if object.finalizers().iter().any(|name| name == names::FINALIZER) || target.has_finalizer {
+    if object.finalizers().iter().any(|name| name == names::FINALIZER) {
+        // from now on the cache is the one that knows: somebody may take it away
+        target.has_finalizer = false;
+        return Ok(());
+    }
+    if target.has_finalizer {
         return Ok(());
     }
     let mut finalizers = object.finalizers().to_vec();
@@ -37,7 +45,8 @@ pub(super) async fn clean_up(
         return Ok(Action::await_change());
     }
     target.release_service(object).await?;
-    if target.rollout.workload.delete_all().await? {
+    let keeps_dependents = object.finalizers().iter().any(|name| name == ORPHAN);
+    if !keeps_dependents && target.rollout.workload.delete_all().await? {
         // the watch tells when it is gone
         return Ok(Action::await_change());
     }

@@ -28,8 +28,10 @@ pub trait Surroundings: Send + Sync + Debug {
         Ok(None)
     }
 
-    /// Who runs hooks. Default: nobody, so a plan with hooks is refused.
-    fn hooks(&self) -> Option<Arc<dyn Hook>> {
+    /// Who runs the hooks of this object. The keys of two objects of the same name may be the same: what is known of
+    /// one's calls must not answer for the other's. Default: nobody, so a plan with hooks is refused.
+    fn hooks(&self, owner: &Owner) -> Option<Arc<dyn Hook>> {
+        let _ = owner;
         None
     }
 

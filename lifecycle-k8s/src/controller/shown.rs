@@ -124,7 +124,11 @@ fn render(
     events: &[Event],
 ) -> AgentDeploymentStatus {
     let decision = events.iter().rev().find(|event| is_decision(&event.kind)).map(decision);
-    let answer = events.iter().rev().find_map(|event| answer(&event.kind)).or_else(|| shown.answer.take());
+    let answered = events.iter().rev().find_map(|event| answer(&event.kind));
+    if answered.is_some() {
+        shown.answer = None;
+    }
+    let answer = answered.or_else(|| shown.answer.clone());
     let seen = Seen {
         generation: shown.generation,
         state,

@@ -95,10 +95,10 @@ impl Target {
         {
             match (command::parse(text), &mut self.rollout.driver) {
                 (Ok(command), Some(driver)) => driver.command(command),
-                (Ok(_), None) => {}
+                (Ok(command), None) => misunderstood = Some(Misunderstood::too_early(&command)),
                 (Err(problem), _) => misunderstood = Some(problem),
             }
-            self.commanded = self.rollout.driver.is_some().then(|| text.clone());
+            self.commanded = Some(text.clone());
         }
         {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +145,7 @@ impl Target {
             if !plan.analysis().checks.is_empty() {
                 backends.health.get_or_insert_with(|| Arc::new(Unmeasured));
             }
-            (backends.hooks, backends.notifier) = (surroundings.hooks(), surroundings.notifier());
+            (backends.hooks, backends.notifier) = (surroundings.hooks(&owner), surroundings.notifier());
             backends
         };
         match self.rollout.resume(service, others).await {
@@ -179,7 +179,7 @@ impl Target {
         let mut wanted = Wanted::new(&manifest.spec);
         let analysis = manifest.spec.analysis().plan(Vec::new());
         wanted.health = surroundings.health(&self.rollout.owner, &analysis).map_err(Problem::spec)?;
-        wanted.hooks = surroundings.hooks();
+        wanted.hooks = surroundings.hooks(&self.rollout.owner);
         wanted.notifier = surroundings.notifier();
         Ok(wanted)
     }

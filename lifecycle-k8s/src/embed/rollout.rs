@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lifecycle_core::backend::{
     BackendError, BackendResult, Backends, ErrorKind, RolloutStore as _, Splitting,
@@ -16,7 +15,7 @@ use lifecycle_core::time::Timestamp;
 use super::patience::{PatientRouter, PatientWorkload};
 use super::{Cluster, NotFollowed, Wanted, key};
 use crate::client::{KubeRouter, KubeWorkload, Show, StatusStore, WithStatus, Writer};
-use crate::object::{Owner, PodSettings, pod_template, verdict_of};
+use crate::object::{Owner, PodSettings, pod_template};
 
 /// The rollouts of one object of the resource `K`: the engine with its replicas, its Service and its record.
 ///
@@ -96,7 +95,7 @@ impl<K: WithStatus> Rollout<K> {
     /// out again with each look, because a Service that is changed may mend it.
     pub fn follow(&mut self, object: &K, wanted: &Wanted<'_>) -> Result<(), NotFollowed> {
         let spec = wanted.spec;
-        let (hash, readiness) = (spec.revision_hash(), spec.health_check());
+        let hash = spec.revision_hash();
         let settings = PodSettings::of(spec);
         let template = pod_template(spec.template().map(|t| &**t), &self.owner.name, &hash, &settings)?;
         let target = strategy::compile(spec, &PlanContext::new(Some(Splitting::Switch)))?;
@@ -111,11 +110,7 @@ impl<K: WithStatus> Rollout<K> {
             none => *none = Some(Driver::new(target, backends)?),
         }
         self.use_router(router);
-        self.workload.register(
-            hash,
-            &template,
-            Duration::from(readiness.interval) * readiness.failure_threshold,
-        );
+        self.workload.register(hash, &template);
         self.followed = Some(object.meta().generation);
         Ok(())
     }
@@ -153,7 +148,7 @@ impl<K: WithStatus> Rollout<K> {
         if let Some(record) = newest.and_then(|newest| records.into_iter().find(|r| *r.hash == *newest.hash))
         {
             let template = record.template.value();
-            self.workload.register(&*record.hash, &template, verdict_of(&template));
+            self.workload.register(&*record.hash, &template);
         }
         Ok(self.driver.is_some())
     }

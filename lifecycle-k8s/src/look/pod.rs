@@ -34,7 +34,7 @@ pub struct PodSeen {
 pub enum Probing {
     /// Its processes have not started yet: pulling an image takes its time.
     NotYet,
-    /// They have started at least once.
+    /// All have started at least once, past their startup probes.
     Started,
 }
 
@@ -50,7 +50,7 @@ impl PodSeen {
         let owner = controller_of(&pod.metadata).filter(|owner| owner.kind == "ReplicaSet")?;
         let status = pod.status.as_ref();
         let containers = containers(status);
-        let started = containers.iter().any(has_started);
+        let started = !containers.is_empty() && containers.iter().all(has_started);
         Some(Self {
             name: pod.metadata.name.clone()?,
             uid: pod.metadata.uid.clone()?,
@@ -86,14 +86,16 @@ fn is_ready(status: Option<&PodStatus>) -> bool {
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// Without a startup probe a container has started when it runs; the kubelet says so in `started`.
 fn has_started(container: &ContainerStatus) -> bool {
     let running = container.state.as_ref().is_some_and(|state| state.running.is_some());
-    running || container.restart_count > 0
+    running && container.started != Some(false) || container.restart_count > 0
 }
 
 /// The first container that waits for something unusual, or that cannot be scheduled.
 fn trouble(status: Option<&PodStatus>, containers: &[ContainerStatus]) -> Option<String> {
-    let waiting = containers.iter().find_map(|container| {
+    let first = status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
+    let waiting = first.iter().chain(containers).find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| !USUAL.contains(reason))?;
         let message = waiting.message.as_deref().unwrap_or("no message");
@@ -158,6 +160,35 @@ mod tests {
         );
         assert_eq!(waits("ContainerCreating").trouble, None);
         assert_eq!(waits("ContainerCreating").probing, Probing::NotYet);
+    }
+
+    fn container(name: &str, state: &Value, started: Option<bool>) -> Value {
+        json!({
+            "name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            "started": started,
+        })
+    }
+
+    #[test]
+    fn probes_count_once_every_container_has_started() {
+        let (running, pulling) = (json!({"running": {}}), json!({"waiting": {"reason": "ContainerCreating"}}));
+        let probing = |containers: &[Value]| seen(json!({"containerStatuses": containers})).probing;
+        let (up, down) = (container("up", &running, None), container("down", &pulling, Some(false)));
+        assert_eq!(probing(&[up.clone(), container("app", &running, Some(true))]), Probing::Started);
+        assert_eq!(probing(&[up.clone(), down]), Probing::NotYet, "an image is pulled");
+        assert_eq!(probing(&[up, container("app", &running, Some(false))]), Probing::NotYet, "its startup probe");
+        assert_eq!(probing(&[]), Probing::NotYet);
+    }
+
+    #[test]
+    fn an_init_container_that_cannot_be_pulled_is_named() {
+        let waits = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+        let usual = json!({"waiting": {"reason": "PodInitializing"}});
+        let status = json!({
+            "initContainerStatuses": [container("migrate", &waits, None)],
+            "containerStatuses": [container("app", &usual, None)],
+        });
+        assert_eq!(seen(status).trouble.as_deref(), Some("container migrate: ImagePullBackOff: no such image"));
     }
 
     #[test]

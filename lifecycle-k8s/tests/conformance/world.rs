@@ -139,9 +139,7 @@ impl Target {
 
     /// The newest revision is the spec's.
     fn register(&self) {
-        // two failed probes in a row, a second apart as written
-        let verdict = Duration::from_secs(2) / TIME_SCALE;
-        self.workload.register(Arc::clone(&revision(1).hash), &self.newest, verdict);
+        self.workload.register(Arc::clone(&revision(1).hash), &self.newest);
     }
 
     /// Begins anew with what the API server knows, as a program does that was started again.

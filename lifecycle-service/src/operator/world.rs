@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use lifecycle_core::analysis::AnalysisPlan;
-use lifecycle_core::backend::{HealthSource, Hook, Notifier};
+use lifecycle_core::backend::{
+    BackendResult, EffectKey, HealthSource, Hook, HookCall, HookOutcome, Notifier,
+};
 use lifecycle_k8s::controller::Surroundings;
 use lifecycle_k8s::object::Owner;
 use lifecycle_local::HttpHook;
@@ -26,6 +29,27 @@ impl World {
     }
 }
 
+/// The hooks of one object. A key names a deployment, and two namespaces may have one of the same name; one that is
+/// deleted and made again begins its counts anew.
+#[derive(Debug)]
+struct HooksOf {
+    uid: String,
+    hooks: Arc<HttpHook>,
+}
+
+#[async_trait]
+impl Hook for HooksOf {
+    async fn run(&self, call: &HookCall) -> BackendResult<HookOutcome> {
+        let mut call = call.clone();
+        call.key = EffectKey(format!("{}/{}", self.uid, call.key.0).into());
+        self.hooks.run(&call).await
+    }
+
+    fn accepts(&self, url: &str) -> Result<(), String> {
+        self.hooks.accepts(url)
+    }
+}
+
 impl Surroundings for World {
     fn health(
         &self,
@@ -38,9 +62,8 @@ impl Surroundings for World {
         Ok(self.prometheus.as_ref().map(|prometheus| prometheus.for_target(target)))
     }
 
-    fn hooks(&self) -> Option<Arc<dyn Hook>> {
-        let hooks: Arc<HttpHook> = Arc::clone(&self.hooks);
-        Some(hooks)
+    fn hooks(&self, owner: &Owner) -> Option<Arc<dyn Hook>> {
+        Some(Arc::new(HooksOf { uid: owner.uid.clone(), hooks: Arc::clone(&self.hooks) }))
     }
 
     fn notifier(&self) -> Option<Arc<dyn Notifier>> {

@@ -27,7 +27,11 @@ impl Binaries {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         match (set(BINARY), set(FOLDER)) {
             (Some(binary), _) => Self::One(binary).checked(),
-            (None, Some(folder)) => Self::Folder(folder).checked(),
+            // setup-envtest brings no controller manager
+            (None, Some(folder)) => Self::Folder(folder).checked().or_else(|missing| match built() {
+                binary if binary.is_file() => Ok(Self::One(binary)),
+                _ => Err(missing),
+            }),
             (None, None) => Self::One(built()).checked(),
         }
     }
