@@ -67,7 +67,9 @@ mod tests {
 
     #[test]
     fn a_value_stays_what_it_was() {
-        for value in [json!(null), json!({"b": [1, 2.5, 1e300, -7], "a": {"x\n\"": "ü"}}), json!(0.1), json!(u64::MAX)] {
+        for value in
+            [json!(null), json!({"b": [1, 2.5, 1e300, -7], "a": {"x\n\"": "ü"}}), json!(0.1), json!(u64::MAX)]
+        {
             let kept: Json = serde_json::from_str(&value.to_string()).unwrap();
             assert_eq!(kept.value(), value);
             assert_eq!(serde_json::to_value(&kept).unwrap(), value);

@@ -199,7 +199,8 @@ impl Entry {
     fn kept(self) -> Option<Value> {
         let fields: Vec<String> = self.fields.spec.template.into_keys().collect();
         (!fields.is_empty() && self.manager != names::FIELD_MANAGER).then(|| {
-            let fields: BTreeMap<String, Value> = fields.into_iter().map(|field| (field, json!({}))).collect();
+            let fields: BTreeMap<String, Value> =
+                fields.into_iter().map(|field| (field, json!({}))).collect();
             json!({"manager": self.manager, "fieldsV1": {"f:spec": {"f:template": fields}}})
         })
     }
@@ -248,7 +249,8 @@ mod tests {
     #[test]
     fn another_owner_of_the_template_is_kept() {
         let scaled = entry("kubectl-scale", &json!({"f:spec": {"f:replicas": {}}}));
-        let edited = entry("kubectl-edit", &json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {}}}}}));
+        let edited =
+            entry("kubectl-edit", &json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {}}}}}));
         let object = deployment(&json!([scaled, edited]));
         let kept = lean(&object).metadata.managed_fields.unwrap();
         let managers: Vec<&str> = kept.iter().filter_map(|entry| entry.manager.as_deref()).collect();
@@ -268,7 +270,13 @@ mod tests {
 
     #[test]
     fn an_object_that_is_none_is_refused_as_ever() {
-        for wrong in ["[]", "7", r#"{"metadata": []}"#, r#"{"metadata": {"name": 7}}"#, r#"{"metadata": {"managedFields": 7}}"#] {
+        for wrong in [
+            "[]",
+            "7",
+            r#"{"metadata": []}"#,
+            r#"{"metadata": {"name": 7}}"#,
+            r#"{"metadata": {"managedFields": 7}}"#,
+        ] {
             assert!(serde_json::from_str::<Lean<Deployment>>(wrong).is_err(), "{wrong}");
         }
     }

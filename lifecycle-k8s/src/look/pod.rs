@@ -171,12 +171,17 @@ mod tests {
 
     #[test]
     fn probes_count_once_every_container_has_started() {
-        let (running, pulling) = (json!({"running": {}}), json!({"waiting": {"reason": "ContainerCreating"}}));
+        let (running, pulling) =
+            (json!({"running": {}}), json!({"waiting": {"reason": "ContainerCreating"}}));
         let probing = |containers: &[Value]| seen(json!({"containerStatuses": containers})).probing;
         let (up, down) = (container("up", &running, None), container("down", &pulling, Some(false)));
         assert_eq!(probing(&[up.clone(), container("app", &running, Some(true))]), Probing::Started);
         assert_eq!(probing(&[up.clone(), down]), Probing::NotYet, "an image is pulled");
-        assert_eq!(probing(&[up, container("app", &running, Some(false))]), Probing::NotYet, "its startup probe");
+        assert_eq!(
+            probing(&[up, container("app", &running, Some(false))]),
+            Probing::NotYet,
+            "its startup probe"
+        );
         assert_eq!(probing(&[]), Probing::NotYet);
     }
 
@@ -188,7 +193,10 @@ mod tests {
             "initContainerStatuses": [container("migrate", &waits, None)],
             "containerStatuses": [container("app", &usual, None)],
         });
-        assert_eq!(seen(status).trouble.as_deref(), Some("container migrate: ImagePullBackOff: no such image"));
+        assert_eq!(
+            seen(status).trouble.as_deref(),
+            Some("container migrate: ImagePullBackOff: no such image")
+        );
     }
 
     #[test]

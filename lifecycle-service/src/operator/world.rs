@@ -71,3 +71,61 @@ impl Surroundings for World {
         Some(notifier)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lifecycle_core::backend::HookPoint;
+    use lifecycle_core::time::Millis;
+    use lifecycle_core::version::{Revision, RevisionNumber, Version};
+    use lifecycle_k8s::crd::AgentDeployment;
+    use serde_json::json;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Until the hook has ended.
+    async fn outcome(hook: &dyn Hook, call: &HookCall) -> HookOutcome {
+        loop {
+            match hook.run(call).await.unwrap() {
+                HookOutcome::Pending => tokio::time::sleep(Duration::from_millis(5)).await,
+                ended => return ended,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hook_of_one_object_does_not_answer_for_another_of_the_same_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            // the first call passes, every later one does not
+            for status in ["200 OK"].into_iter().chain(std::iter::repeat("503 Service Unavailable")) {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                drop(stream.write_all(answer.as_bytes()).await);
+            }
+        });
+        let revision = Revision::new(RevisionNumber(1), "abc", Version::new(1, 5, 0));
+        let call = HookCall::new(
+            EffectKey("edge-agent/1/0/pre-deploy/0".into()),
+            HookPoint::PreDeploy,
+            url.into(),
+            Millis::from_secs(5),
+            revision,
+        );
+        let world = World::new(None);
+        let of = |uid: &str| {
+            let object = json!({
+                "metadata": {"name": "edge-agent", "namespace": "shop", "uid": uid}, "spec": {"version": "1.5.0"},
+            });
+            let object: AgentDeployment = serde_json::from_value(object).unwrap();
+            world.hooks(&Owner::of(&object).unwrap()).unwrap()
+        };
+        assert_eq!(outcome(&*of("u1"), &call).await, HookOutcome::Passed);
+        assert_eq!(outcome(&*of("u1"), &call).await, HookOutcome::Passed, "it is remembered");
+        assert!(matches!(outcome(&*of("u2"), &call).await, HookOutcome::Failed(_)));
+    }
+}

@@ -195,6 +195,26 @@ fn what_this_operator_cannot_do_is_refused_and_nothing_moves() {
 }
 
 #[test]
+fn a_command_before_any_rollout_is_refused_and_not_kept_for_later() {
+    run(async {
+        let stage = Stage::new("too-early").await;
+        let _operator = stage.operator().await;
+        let bad = version("rolling", "1.4.0").with(json!({"adopt": {"deployment": "old"}}));
+        stage.apply(&bad.manifest());
+        stage.kubectl(&["annotate", "agentdeploy", NAME, "enis.andaon.com/command=e1 abort"]);
+        let agent = stage.until("the answer", |agent| agent.answered("e1")).await;
+        let answer = agent.status.last_command.unwrap();
+        assert_eq!(answer.result, "refused");
+        assert!(answer.message.contains("no spec was accepted yet"), "{}", answer.message);
+        stage.until_told("CommandRefused", "abort (e1) refused").await;
+
+        stage.kubectl(&["patch", "agentdeploy", NAME, "--type=merge", "-p", r#"{"spec":{"adopt":null}}"#]);
+        let agent = stage.until_healthy("1.4.0").await;
+        assert_eq!(agent.status.last_command.unwrap().result, "refused");
+    });
+}
+
+#[test]
 fn a_query_that_cannot_be_filled_in_is_told_with_its_field() {
     run(async {
         let mut scene = Scene::new("bad-query", "canary").await;

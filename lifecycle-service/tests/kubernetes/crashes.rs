@@ -66,11 +66,15 @@ fn a_superseded_rollout_survives_operators_that_are_killed() {
     survived("killed-supersede", orders::supersede);
 }
 
+/// Sizes of a canary of four replicas after the first one.
+const MOVES: usize = 7;
+
 #[test]
 fn the_second_operator_takes_over_when_the_leader_is_killed() {
     run(async {
         let stage = Stage::new("two-operators").await;
         stage.service().await;
+        let moment = stage.control_plane.moment().unwrap();
         let mut first = stage.rival("first").await;
         first.until_leading(&stage).await;
         let second = stage.rival("second").await;
@@ -80,6 +84,14 @@ fn the_second_operator_takes_over_when_the_leader_is_killed() {
         first.kill();
         second.until_leading(&stage).await;
         stage.until_serving("1.5.0", 4).await;
+
+        // once: no revision was made twice, and no step was gone twice
+        let mut asked = stage.asked(&moment).await;
+        asked.retain(|request| request.resource == "deployments" && request.code < 300 && !request.is_list());
+        let made = asked.iter().filter(|request| request.verb == "create").count();
+        let moved = asked.iter().filter(|request| request.verb == "patch").count();
+        // 1.5.0 begins with 1; then 1.4.0 to 3, 1.5.0 to 2, 1.4.0 to 2, 1.5.0 to 3, and so on, one after the other
+        assert_eq!((made, moved, asked.len()), (2, MOVES, 2 + MOVES), "{asked:#?}");
     });
 }
 

@@ -99,6 +99,13 @@ fn an_operator_that_has_read_no_list_yet_ends_when_it_is_asked_to() {
         let mut operator = stage.operator().await;
         operator.until_leading(&stage).await;
         until_forbidden(&operator, "agentdeployments").await;
+
+        // what is refused is asked for ever more rarely: after 0.2, 0.4, 0.8, 1.6, 3.2, 6.4 and 10 s
+        let moment = stage.control_plane.moment().unwrap();
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let mut asked = stage.asked_or_watched(&moment).await;
+        asked.retain(|request| request.resource == "agentdeployments");
+        assert!((1..=7).contains(&asked.len()), "{asked:#?}");
         ends_well(&mut operator).await;
         assert_eq!(holder(&stage).await, None, "the Lease is given back");
     });

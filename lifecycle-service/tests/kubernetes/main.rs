@@ -11,6 +11,8 @@ mod documented;
 mod ending;
 mod example_controller;
 mod faults;
+mod hooks;
+mod keeping;
 mod late_service;
 mod nodes;
 mod orders;
