@@ -50,6 +50,8 @@ struct Known<K> {
     object: Arc<K>,
     sequence: u64,
     version: Option<StoreVersion>,
+    /// Why the text cannot be read.
+    damage: Option<BackendError>,
 }
 
 /// What `status.rollout` holds.
@@ -82,8 +84,8 @@ impl<K: WithStatus> StatusStore<K> {
     /// With the object as it was seen last, which saves the first call.
     #[must_use]
     pub fn known(self, object: K) -> Self {
-        let known = read(object).ok().map(|known| Known { from_cache: true, ..known });
-        Self { known: Arc::new(Mutex::new(known)), ..self }
+        let known = Known { from_cache: true, ..read(object) };
+        Self { known: Arc::new(Mutex::new(Some(known))), ..self }
     }
 
     /// With what people are shown, written together with the record.
@@ -110,7 +112,7 @@ impl<K: WithStatus> StatusStore<K> {
     pub async fn replace_known(&self, object: K) {
         let mut known = self.known.lock().await;
         let from_cache = known.as_ref().is_some_and(|known| known.from_cache);
-        *known = read(object).ok().map(|known| Known { from_cache, ..known });
+        *known = Some(Known { from_cache, ..read(object) });
     }
 
     /// Takes over the object as a watch has brought it, where it is newer and has the record that is known: somebody
@@ -196,6 +198,7 @@ impl<K: WithStatus> StatusStore<K> {
                         object: Arc::new(object),
                         sequence,
                         version: Some(version.clone()),
+                        damage: None,
                         from_cache: false,
                     });
                     return Ok(version);
@@ -237,7 +240,7 @@ impl<K: WithStatus> StatusStore<K> {
             let message = format!("{} {} is gone", K::kind(&()), self.name);
             return Err(BackendError::new("kubernetes", "load", ErrorKind::NotFound, message));
         };
-        read(object)
+        Ok(read(object))
     }
 }
 
@@ -281,13 +284,16 @@ fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
     Ok(envelope)
 }
 
-fn read<K: WithStatus>(object: K) -> BackendResult<Known<K>> {
+fn read<K: WithStatus>(object: K) -> Known<K> {
     let name = object.meta().name.clone().unwrap_or_default();
-    let Some(text) = text_of(&object) else {
-        return Ok(Known { object: Arc::new(object), sequence: 0, version: None, from_cache: false });
+    let text = text_of(&object);
+    let (sequence, damage) = match text.as_ref().map(|text| envelope(&name, text)) {
+        Some(Ok(envelope)) => (envelope.sequence, None),
+        Some(Err(damage)) => (0, Some(damage)),
+        None => (0, None),
     };
-    let sequence = envelope(&name, &text)?.sequence;
-    Ok(Known { object: Arc::new(object), sequence, version: Some(version_of(&text)), from_cache: false })
+    let version = text.map(|text| version_of(&text));
+    Known { object: Arc::new(object), sequence, version, damage, from_cache: false }
 }
 
 #[async_trait]
@@ -298,6 +304,10 @@ impl<K: WithStatus> RolloutStore for StatusStore<K> {
             Some(current) if current.from_cache => Known { from_cache: false, ..current },
             _ => self.fetch().await?,
         };
+        if let Some(damage) = current.damage.clone() {
+            *known = Some(current);
+            return Err(damage);
+        }
         let text = text_of(&*current.object);
         let stored = match (text, current.version.clone()) {
             (Some(text), Some(version)) => Some(Stored::new(envelope(&self.name, &text)?.record, version)),

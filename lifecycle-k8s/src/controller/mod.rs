@@ -52,6 +52,7 @@ pub struct Controller {
     context: Arc<Context>,
     looks: BoxStream<'static, Key>,
     feeds: crate::client::CachesTask,
+    objects: (reflector::Store<AgentDeployment>, reflector::store::Writer<AgentDeployment>),
 }
 
 impl std::fmt::Debug for Controller {
@@ -81,20 +82,31 @@ impl Controller {
         let (cluster, feeds, looks) = Cluster::watch(&client, &options.scope);
         let events = Events::new(client, options.instance.clone());
         let context = Context { cluster, options, events, targets: Entries::default() };
-        Self { context: Arc::new(context), looks: looks.boxed(), feeds }
+        Self { context: Arc::new(context), looks: looks.boxed(), feeds, objects: reflector::store() }
     }
 
-    /// What it has seen: for readiness probes.
+    /// What it has seen of what belongs to the objects.
     #[must_use]
     pub fn caches(&self) -> Arc<Caches> {
         Arc::clone(self.context.cluster.caches())
     }
 
+    /// Resolves once everything that it watches has been listed: for readiness probes. It has to [run](Self::run).
+    pub fn synced(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (caches, objects) = (self.caches(), self.objects.0.clone());
+        async move {
+            caches.wait_until_synced().await;
+            // a controller that is dropped lists nothing any more
+            if objects.wait_until_ready().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Works until `shutdown` resolves, then finishes the reconciliations that have begun.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-        let Self { context, looks, feeds } = self;
+        let Self { context, looks, feeds, objects: (reader, writer) } = self;
         let feeds = tokio::spawn(feeds.run());
-        let (reader, writer) = reflector::store();
         let objects = watch(context.options.scope.api(context.cluster.client()), watcher::Config::default())
             .reflect(writer)
             .touched_objects()

@@ -17,6 +17,9 @@ use crate::object::Owner;
 /// Endpoints follow pods within moments; without them for this long something is wrong.
 const ENDPOINTS_TAKE: Duration = Duration::from_secs(5);
 
+/// Another try mends what was lost on the way, or was written by somebody else first; what fails for this long is told.
+const CALLS_TAKE: Duration = Duration::from_secs(10);
+
 /// A look that did not end well; it is repeated.
 #[derive(Debug, Error)]
 #[error(transparent)]
@@ -86,6 +89,8 @@ async fn look(
     };
     tick.errors.extend(failed);
     target.errors = if tick.errors.is_empty() { 0 } else { target.errors.saturating_add(1) };
+    target.erring =
+        if tick.errors.is_empty() { None } else { target.erring.or_else(|| Some(Instant::now())) };
     for error in &tick.errors {
         context.options.observer.call_failed(error.backend, error.kind);
         tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
@@ -164,7 +169,9 @@ fn problem(target: &mut Target, tick: Option<&Tick>) -> Option<Problem> {
 
 /// A call that fails is made again after a while: it still fails until one has not, or nothing is left to be done.
 fn still_fails(target: &mut Target, tick: &Tick) -> Option<Problem> {
-    let failed = Problem::worst(&tick.errors);
+    let lasts = target.erring.is_some_and(|since| since.elapsed() >= CALLS_TAKE);
+    let failed =
+        Problem::worst(&tick.errors).or_else(|| tick.errors.first().filter(|_| lasts).map(Problem::of));
     let is_done = target.state().is_none_or(|state| {
         let groups =
             state.groups.iter().all(|group| group.acked >= group.token && group.seen.desired == group.wish);

@@ -74,11 +74,21 @@ pub(super) async fn write(
     let after = {
         let mut shown = target.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.problem = problem;
-        let unknown = State::default();
-        let state = target.state().unwrap_or(&unknown);
-        let plan = target.rollout.driver.as_ref().map(|driver| &**driver.plan());
-        let status = tick.map(|tick| &tick.status);
-        render(before, &mut shown, &selector(&target.rollout.owner), (state, plan), status, &[])
+        match (target.state(), &shown.problem, &before.rollout) {
+            // there is a record, and it could not be read yet
+            (None, Some(problem), Some(_)) => {
+                let problem = (problem.reason, problem.message.as_str());
+                status::render_blind(before, problem, shown.answer.clone(), Timestamp::now())
+            }
+            (None, None, Some(_)) => return Ok(None),
+            (state, ..) => {
+                let unknown = State::default();
+                let state = state.unwrap_or(&unknown);
+                let plan = target.rollout.driver.as_ref().map(|driver| &**driver.plan());
+                let status = tick.map(|tick| &tick.status);
+                render(before, &mut shown, &selector(&target.rollout.owner), (state, plan), status, &[])
+            }
+        }
     };
     if after == *before {
         target.moved = None;

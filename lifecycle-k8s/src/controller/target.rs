@@ -38,6 +38,8 @@ pub(crate) struct Target {
     pub(super) failures: u32,
     /// Looks in a row of which a call failed.
     pub(super) errors: u32,
+    /// Since when a call fails with each look.
+    pub(super) erring: Option<Instant>,
     /// Since when shown numbers differ from what is written.
     pub(super) moved: Option<Instant>,
     /// Since when requests do not go where they should.
@@ -66,6 +68,7 @@ impl Target {
             told: None,
             failures: 0,
             errors: 0,
+            erring: None,
             moved: None,
             lost: None,
             failing: None,

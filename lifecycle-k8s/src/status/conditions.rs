@@ -49,22 +49,50 @@ pub(super) fn of(
         (condition::DEGRADED, degraded(seen)),
         (condition::PAUSED, paused(seen.state)),
     ];
-    let mut conditions: Vec<Condition> = Vec::new();
-    for (name, Answer { yes, reason, message }) in answers {
-        let word = if yes { "True" } else { "False" };
-        let old = before.conditions.iter().find(|old| old.type_ == name && old.status == word);
-        conditions.push(Condition {
-            last_transition_time: old.map_or(now, |old| &old.last_transition_time).clone(),
-            message: message.chars().take(MAX_MESSAGE).collect(),
-            observed_generation: after.observed_generation,
-            reason,
-            status: word.to_owned(),
-            type_: name.to_owned(),
-        });
-    }
+    let generation = after.observed_generation;
+    let mut conditions: Vec<Condition> =
+        answers.into_iter().map(|(name, answer)| condition(before, name, answer, generation, now)).collect();
     let others = before.conditions.iter().filter(|old| !condition::ALL.contains(&&*old.type_));
     conditions.extend(others.cloned());
     conditions
+}
+
+/// Those of before, but for what stands in the way of seeing more.
+pub(super) fn blind(
+    before: &AgentDeploymentStatus,
+    (reason, message): (&str, &str),
+    now: &Time,
+) -> Vec<Condition> {
+    let mut conditions = before.conditions.clone();
+    for (name, answer) in
+        [(condition::READY, Answer::no(reason, message)), (condition::DEGRADED, Answer::yes(reason, message))]
+    {
+        let told = condition(before, name, answer, before.observed_generation, now);
+        match conditions.iter_mut().find(|old| old.type_ == name) {
+            Some(old) => *old = told,
+            None => conditions.push(told),
+        }
+    }
+    conditions
+}
+
+fn condition(
+    before: &AgentDeploymentStatus,
+    name: &str,
+    Answer { yes, reason, message }: Answer,
+    generation: Option<i64>,
+    now: &Time,
+) -> Condition {
+    let word = if yes { "True" } else { "False" };
+    let old = before.conditions.iter().find(|old| old.type_ == name && old.status == word);
+    Condition {
+        last_transition_time: old.map_or(now, |old| &old.last_transition_time).clone(),
+        message: message.chars().take(MAX_MESSAGE).collect(),
+        observed_generation: generation,
+        reason,
+        status: word.to_owned(),
+        type_: name.to_owned(),
+    }
 }
 
 /// Why the spec is not followed.

@@ -112,6 +112,22 @@ pub fn render(before: &AgentDeploymentStatus, seen: Seen<'_>, now: Timestamp) ->
     after
 }
 
+/// The status after something stood in the way of seeing anything: what was known before stays, and beside it is
+/// told what it is.
+#[must_use]
+pub fn render_blind(
+    before: &AgentDeploymentStatus,
+    problem: (&str, &str),
+    answer: Option<CommandAnswer>,
+    now: Timestamp,
+) -> AgentDeploymentStatus {
+    AgentDeploymentStatus {
+        conditions: conditions::blind(before, problem, &Time(in_seconds(now))),
+        last_command: answer.or_else(|| before.last_command.clone()),
+        ..before.clone()
+    }
+}
+
 fn whole(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -93,11 +93,11 @@ async fn lead(
     ending: watch::Receiver<bool>,
     readiness: &Readiness,
 ) -> Exit {
-    let caches = controller.caches();
+    let synced = controller.synced();
     readiness.set(CACHES, Err("the first lists have not been read yet".to_owned()));
     let told = readiness.clone();
     let syncing = tokio::spawn(async move {
-        caches.wait_until_synced().await;
+        synced.await;
         told.set(CACHES, Ok(()));
     });
     let exit = tokio::select! {

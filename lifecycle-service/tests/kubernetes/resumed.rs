@@ -1,5 +1,6 @@
 //! An operator that starts while the spec cannot be followed goes on with the rollout that the one before has begun.
 
+use lifecycle_testkit::kubernetes::load::Who;
 use serde_json::{Value, json};
 
 use crate::support::{Agent, Operator, Stage, Version, run};
@@ -104,5 +105,47 @@ fn an_operator_without_prometheus_obeys_in_a_rollout_that_was_begun_with_it() {
         stage.kubectl(&["annotate", "agentdeploy", crate::support::NAME, command]);
         let agent = stage.until("the way back", |agent| agent.went_back_to("1.4.0", 2)).await;
         assert!(agent.answered("u1"), "{agent:?}");
+    });
+}
+
+#[test]
+fn a_record_that_somebody_damaged_is_told_and_nothing_is_touched() {
+    run(async {
+        let stage = Stage::new("resumed-damaged").await;
+        stage.service().await;
+        let mut operator = stage.operator().await;
+        stage.deploy(&Version::new("blue-green", "1.4.0").unchecked().replicas(2)).await;
+        let before = stage.until_serving("1.4.0", 2).await;
+        let load = stage.load(40.0).await;
+        operator.kill();
+        let write = |record: Value| {
+            let status = json!({"status": {"rollout": record}}).to_string();
+            let name = crate::support::NAME;
+            stage.kubectl(&[
+                "patch",
+                "agentdeploy",
+                name,
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                &status,
+            ]);
+        };
+        write(json!("{\"format\": 1, \"sequence\": "));
+
+        let _operator = stage.successor("second").await;
+        let agent =
+            stage.until("it is told", |agent| agent.condition("Degraded") == ("True", "Refused")).await;
+        assert!(agent.says("Degraded").contains("status.rollout of edge-agent is no record"), "{agent:?}");
+        assert_eq!(agent.condition("Ready"), ("False", "Refused"), "{agent:?}");
+        stage.until_told("Refused", "remove it to start anew").await;
+        // what was known stays
+        assert_eq!((agent.stable(), agent.replicas()), (Some("1.4.0"), (2, 2)), "{agent:?}");
+        assert_eq!(agent.condition("Available"), before.condition("Available"));
+
+        write(Value::Null);
+        stage.until_serving("1.4.0", 2).await;
+        let report = load.stop().await;
+        assert_eq!((report.lost(), report.tally(Who::All).failed), (0, 0), "{report}");
     });
 }
