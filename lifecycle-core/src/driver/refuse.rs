@@ -54,8 +54,8 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
     let checks = &plan.analysis().checks;
     if let (Some(check), None) = (checks.first(), &backends.health) {
         return refused(
-            format!("the check {check:?} measures", check = check.to_string()),
-            "there is no health source",
+            format!("spec.analysis.checks: the check {check:?} measures", check = check.to_string()),
+            "there is no health source; give one, or write checks: [] to be judged by readiness alone",
         );
     }
     for check in checks {

@@ -177,7 +177,7 @@ fn a_stored_plan_that_cannot_be_carried_out_is_refused_and_none_is_no_driver() {
     let mut stored = scene.stored();
     stored.record.plan = Some(target("1.5.0", "[\"error_rate < 5%\"]").plan);
     let refused = Driver::resume(stored.clone(), scene.backends()).unwrap_err();
-    assert_eq!(refused.lack, "there is no health source");
+    assert!(refused.lack.starts_with("there is no health source"), "{}", refused.lack);
     stored.record.plan = None;
     assert!(Driver::resume(stored, scene.backends()).unwrap().is_none());
 }

@@ -43,6 +43,8 @@ struct Memory {
     verdict: Duration,
     attempts: Attempts,
     confirmed: HashMap<Arc<str>, Confirmed>,
+    /// Deployments, by uid, whose template somebody else owns too and has not changed in this generation.
+    owned_too: HashMap<String, i64>,
     /// Groups that are empty because they cannot be made, by the hash of their revision.
     unmade: HashMap<Arc<str>, (Revision, Token)>,
 }
@@ -85,6 +87,9 @@ impl KubeWorkload {
         for deployment in self.deployments() {
             done.extend(self.record_again(&deployment).await?);
             let Some(drift) = &deployment.drift else { continue };
+            if self.memory().owned_too.get(&deployment.uid) == Some(&deployment.generation) {
+                continue;
+            }
             let Some(template) = self.template(&deployment.revision) else { continue };
             let patch = json!([
                 {"op": "test", "path": "/metadata/resourceVersion", "value": deployment.resource_version},
@@ -92,6 +97,11 @@ impl KubeWorkload {
             ]);
             let written: Deployment = self.writer.json_patch(&deployment.name, &patch).await?;
             self.take_in(&written);
+            if written.metadata.resource_version.as_deref() == Some(&*deployment.resource_version) {
+                // it was applied by somebody else as it is: they own it too, and nothing is to be put back
+                self.memory().owned_too.insert(deployment.uid, deployment.generation);
+                continue;
+            }
             done.push(format!(
                 "the template of Deployment {} was changed by {}; it runs {} again",
                 deployment.name, drift.by, deployment.revision.version
@@ -146,7 +156,12 @@ impl KubeWorkload {
     /// The first deletion that failed: a conflict when somebody has written to an empty group meanwhile.
     pub async fn forget_all_but(&self, remembered: &[Arc<str>]) -> BackendResult<()> {
         let is_kept = |hash: &str| remembered.iter().any(|kept| **kept == *hash);
-        self.memory().unmade.retain(|hash, _| is_kept(hash));
+        let there: Vec<String> = self.deployments().into_iter().map(|deployment| deployment.uid).collect();
+        {
+            let mut memory = self.memory();
+            memory.unmade.retain(|hash, _| is_kept(hash));
+            memory.owned_too.retain(|uid, _| there.contains(uid));
+        }
         for deployment in self.deployments() {
             if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {
                 let seen = Some(&*deployment.resource_version);

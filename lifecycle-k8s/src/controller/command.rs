@@ -4,6 +4,7 @@ use lifecycle_core::machine::{Command, CommandKind};
 use lifecycle_core::version::parse_version;
 
 use super::Problem;
+use crate::crd::CommandAnswer;
 
 /// What is accepted, for people.
 const ACCEPTED: &str = "write \"<id> <command>\" with a new id for each command; commands are pause, resume, promote, \
@@ -27,10 +28,17 @@ impl Misunderstood {
         Self { id: command.id.to_string(), command: command.kind.to_string(), why: why.to_owned() }
     }
 
+    /// Each id is carried out once.
+    pub(super) fn used(command: &Command, before: &CommandAnswer) -> Self {
+        let why = format!("the id {} was that of {} already; write a new one", before.id, before.command);
+        Self { id: command.id.to_string(), command: command.kind.to_string(), why }
+    }
+
     /// As it is told, like a command that is understood and refused.
     pub(super) fn problem(&self) -> Problem {
         let Self { id, command, why } = self;
-        Problem::command(format!("{command} ({id}) refused: {why} ({command})"))
+        let reason = if command.is_empty() { String::new() } else { format!(" ({command})") };
+        Problem::command(format!("{command} ({id}) refused: {why}{reason}").trim_start())
     }
 }
 

@@ -4,6 +4,7 @@ mod command;
 mod damage;
 mod events;
 mod finalizer;
+mod logged;
 mod news;
 mod options;
 mod problem;
@@ -128,7 +129,10 @@ impl Controller {
                     let namespace = gone.namespace.as_deref().unwrap_or_default();
                     context.forget(&(namespace.into(), gone.name.as_str().into()));
                 }
-                Err(error) => tracing::warn!(%error, "AgentDeployments cannot be watched"),
+                Err(error) => {
+                    tracing::warn!(%error, "AgentDeployments cannot be watched: `lifecycle crd` defines them, and \
+                        `lifecycle rbac` has the rules to read them");
+                }
             }
             std::future::ready(())
         });

@@ -93,7 +93,11 @@ async fn look(
         if tick.errors.is_empty() { None } else { target.erring.or_else(|| Some(Instant::now())) };
     for error in &tick.errors {
         context.options.observer.call_failed(error.backend, error.kind);
-        tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
+        if target.logged.is_new(&error.to_string()) {
+            tracing::warn!(namespace = &*key.0, name = &*key.1, %error, "a call failed");
+        } else {
+            tracing::debug!(namespace = &*key.0, name = &*key.1, %error, "a call failed again");
+        }
     }
     for event in &tick.events {
         let kind = &event.kind;

@@ -6,17 +6,18 @@ use std::time::Instant;
 use kube::ResourceExt;
 use lifecycle_core::backend::{BackendResult, Backends, ErrorKind};
 use lifecycle_core::driver::Tick;
-use lifecycle_core::machine::State;
+use lifecycle_core::machine::{Command, State};
 use lifecycle_core::plan::Plan;
 use lifecycle_core::spec::{Manifest, TrafficProvider};
 use lifecycle_core::time::Timestamp;
 
 use super::command::Misunderstood;
 use super::damage::Damage;
+use super::logged::Logged;
 use super::shown::Shown;
 use super::unmeasured::Unmeasured;
 use super::{Context, Problem, command};
-use crate::crd::AgentDeployment;
+use crate::crd::{AgentDeployment, CommandAnswer};
 use crate::embed::{Rollout, Wanted};
 use crate::object::Owner;
 
@@ -38,6 +39,8 @@ pub(crate) struct Target {
     pub(super) failures: u32,
     /// Looks in a row of which a call failed.
     pub(super) errors: u32,
+    /// What of that is in the log.
+    pub(super) logged: Logged,
     /// Since when a call fails with each look.
     pub(super) erring: Option<Instant>,
     /// Since when shown numbers differ from what is written.
@@ -68,6 +71,7 @@ impl Target {
             told: None,
             failures: 0,
             errors: 0,
+            logged: Logged::default(),
             erring: None,
             moved: None,
             lost: None,
@@ -96,7 +100,11 @@ impl Target {
         if let Some(text) = object.annotations().get(crate::names::COMMAND)
             && self.commanded.as_ref() != Some(text)
         {
+            let answered = object.status.as_ref().and_then(|status| status.last_command.as_ref());
             match (command::parse(text), &mut self.rollout.driver) {
+                (Ok(command), _) if answered.is_some_and(|answer| is_reused(&command, answer)) => {
+                    misunderstood = answered.map(|answer| Misunderstood::used(&command, answer));
+                }
                 (Ok(command), Some(driver)) => driver.command(command),
                 (Ok(command), None) => misunderstood = Some(Misunderstood::too_early(&command)),
                 (Err(problem), _) => misunderstood = Some(problem),
@@ -110,7 +118,8 @@ impl Target {
                 shown.refuse(problem.clone());
                 // by this process or by one before it
                 let answered = object.status.as_ref().and_then(|status| status.last_command.as_ref());
-                let is_told = answered.is_some_and(|answer| answer.id == problem.id);
+                let is_told = answered
+                    .is_some_and(|answer| answer.id == problem.id && answer.command == problem.command);
                 self.misunderstood = Some(problem).filter(|_| !is_told);
             }
         }
@@ -186,4 +195,9 @@ impl Target {
         wanted.notifier = surroundings.notifier();
         Ok(wanted)
     }
+}
+
+/// Has this id the answer to another command?
+fn is_reused(command: &Command, answered: &CommandAnswer) -> bool {
+    *command.id == *answered.id && command.kind.to_string() != answered.command
 }

@@ -17,6 +17,8 @@ pub struct DeploymentSeen {
     pub uid: String,
     /// Which write it is.
     pub resource_version: String,
+    /// Which spec it has: every change of it counts.
+    pub generation: i64,
     /// Uid of the object that controls it.
     pub owner: Option<String>,
     /// The revision that it runs.
@@ -58,6 +60,7 @@ impl DeploymentSeen {
             name: meta.name.clone()?,
             uid: meta.uid.clone()?,
             resource_version: meta.resource_version.clone()?,
+            generation: meta.generation.unwrap_or_default(),
             owner: controller_of(meta).map(|owner| owner.uid.clone()),
             revision: Revision::new(RevisionNumber(number), hash, version),
             token: Token(token),

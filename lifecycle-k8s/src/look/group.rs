@@ -67,6 +67,7 @@ mod tests {
             name: "a-abc".into(),
             uid: "u1".into(),
             resource_version: "7".into(),
+            generation: 1,
             owner: None,
             revision: Revision::new(RevisionNumber(1), "abc", Version::new(1, 5, 0)),
             token: Token(9),

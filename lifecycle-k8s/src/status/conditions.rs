@@ -182,7 +182,7 @@ fn progress(state: &State) -> Answer {
             Answer::yes("Starting", "a rollout is about to start")
         }
         (WirePhase::Progressing | WirePhase::Aborting, ..) => {
-            Answer::yes(DEPLOYING, format!("{} is rolled out", version(state.canary)))
+            Answer::yes(DEPLOYING, format!("{} is being rolled out", version(state.canary)))
         }
         (_, _, Some(ended)) => Answer::no("Ended", &*ended.reason),
         (_, _, None) if state.stable.is_some() => {

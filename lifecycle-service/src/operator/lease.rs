@@ -175,12 +175,14 @@ impl Lease {
             if let Some(holder) = known.held_by_another(&self.identity, self.timing.duration) {
                 return Ok(Some(holder));
             }
+            let exists = known.object.is_some();
             match self.write(known.object.clone(), Some(&self.identity)).await {
                 Ok(object) => {
                     known.saw(Some(object));
                     return Ok(None);
                 }
-                Err(Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                // (a new one that is answered with 404 has no namespace)
+                Err(Error::Api(status)) if status.code == 409 || status.code == 404 && exists => {
                     known.object = None;
                     if looked {
                         return Ok(Some("whoever was faster".to_owned()));

@@ -159,7 +159,7 @@ async fn signal() {
 }
 
 fn prometheus(args: &OperatorArgs) -> anyhow::Result<Option<PrometheusSource>> {
-    let Some(url) = &args.prometheus else { return Ok(None) };
+    let Some(url) = args.prometheus.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
     let metrics = PrometheusMetrics::default()
         .revision_label(&args.revision_label)
         .map_err(|error| BadInput::new(format!("--revision-label: {error}")))?;

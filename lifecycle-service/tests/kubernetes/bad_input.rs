@@ -211,6 +211,13 @@ fn a_command_before_any_rollout_is_refused_and_not_kept_for_later() {
         stage.kubectl(&["patch", "agentdeploy", NAME, "--type=merge", "-p", r#"{"spec":{"adopt":null}}"#]);
         let agent = stage.until_healthy("1.4.0").await;
         assert_eq!(agent.status.last_command.unwrap().result, "refused");
+
+        // and an id is that of one command
+        let again = "enis.andaon.com/command=e1 pause";
+        stage.kubectl(&["annotate", "agentdeploy", NAME, "--overwrite", again]);
+        stage.until_told("CommandRefused", "the id e1 was that of abort already").await;
+        let agent = stage.until("the answer", |agent| agent.answered("e1")).await;
+        assert_eq!(agent.condition("Paused").0, "False", "{agent:?}");
     });
 }
 

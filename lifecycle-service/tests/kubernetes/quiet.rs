@@ -28,7 +28,7 @@ fn after_a_rollout_has_settled_nothing_is_asked_for_a_minute() {
             println!("  {n} {verb} {resource}");
             // what has to be written: each size, each decision, what people are told; and, while a rollout moves, its
             // numbers every 3 s
-            let most = match (&*verb, &*resource) {
+            let most = match (verb, resource) {
                 ("create", "controllerrevisions" | "deployments") => 1,
                 ("patch", "deployments") => 3,
                 ("create", "events") => 4,

@@ -178,7 +178,7 @@ fn a_rollout_on_its_way_is_told_by_all_its_fields() {
     let message = |name: &str| {
         status.conditions.iter().find(|found| found.type_ == name).map(|found| found.message.clone()).unwrap()
     };
-    assert_eq!(message(PROGRESSING), "1.5.0 is rolled out, step 1 of 2");
+    assert_eq!(message(PROGRESSING), "1.5.0 is being rolled out, step 1 of 2");
     assert_eq!(message(AVAILABLE), "4 replicas serve, 3 wanted");
 
     // what nobody has said anew stays, but for the canary that is gone
