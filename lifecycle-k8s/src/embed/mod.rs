@@ -13,11 +13,11 @@
 //!
 //! use kube::runtime::controller::Action;
 //! use lifecycle_core::spec::Manifest;
-//! use lifecycle_k8s::client::Object;
+//! use lifecycle_k8s::client::WithStatus;
 //! use lifecycle_k8s::embed::{Rollouts, Wanted, again, now};
 //!
 //! /// `manifest` says what an object asks for, in the words of the engine.
-//! async fn reconcile<K: Object + serde::Serialize>(
+//! async fn reconcile<K: WithStatus>(
 //!     object: Arc<K>,
 //!     rollouts: Arc<Rollouts<K>>,
 //!     manifest: fn(&K) -> Manifest,
