@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::api::Writer;
 use super::caches::{Caches, read_deployment, read_revision};
-use crate::look::{Attempts, Confirmed, DeploymentSeen, RevisionSeen, group_status};
+use crate::look::{Attempts, Confirmed, DeploymentSeen, PodSeen, Readiness, RevisionSeen, group_status};
 use crate::names;
 use crate::object::{self, Owner};
 use crate::text::Json;
@@ -39,8 +39,8 @@ pub struct KubeWorkload {
 struct Memory {
     /// What the newest spec runs, by the hash of its revision.
     newest: Option<(Arc<str>, Json)>,
-    /// How long one failed readiness verdict takes, of what was not recorded.
-    verdict: Duration,
+    /// How pods are asked whether they are ready, of what was not recorded.
+    readiness: Readiness,
     attempts: Attempts,
     confirmed: HashMap<Arc<str>, Confirmed>,
     /// Deployments, by uid, whose template somebody else owns too and has not changed in this generation.
@@ -60,7 +60,7 @@ impl KubeWorkload {
     pub fn register(&self, hash: impl Into<Arc<str>>, template: &Value) {
         let mut memory = self.memory();
         memory.newest = Some((hash.into(), template.into()));
-        memory.verdict = object::verdict_of(template);
+        memory.readiness = Readiness::of(template);
     }
 
     /// The Deployments of this owner, by uid.
@@ -296,8 +296,8 @@ impl Workload for KubeWorkload {
             .map(|deployment| {
                 // what its pods run is what was recorded: an edit of the spec is for those that come
                 let record = records.iter().find(|record| record.hash == *deployment.revision.hash);
-                let verdict = record.map_or(memory.verdict, |record| record.verdict);
-                let failed = |pod: &crate::look::PodSeen| memory.attempts.failed(&pod.uid, verdict, now);
+                let readiness = record.map_or(memory.readiness, |record| record.readiness);
+                let failed = |pod: &PodSeen| memory.attempts.failed(&pod.uid, readiness, now);
                 let before = memory.confirmed.get(&deployment.revision.hash).copied();
                 group_status(deployment, pods.iter(), failed, before)
             })

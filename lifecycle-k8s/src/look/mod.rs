@@ -6,6 +6,7 @@ mod deployment;
 mod endpoints;
 mod group;
 mod pod;
+mod readiness;
 mod revision;
 mod service;
 
@@ -14,6 +15,7 @@ pub use deployment::{DeploymentSeen, Drift};
 pub use endpoints::{EndpointsSeen, service_of};
 pub use group::{Confirmed, group_status};
 pub use pod::{PodSeen, Probing};
+pub use readiness::Readiness;
 pub use revision::RevisionSeen;
 pub use service::{RecordedRoute, RouteRecord, ServiceSeen};
 

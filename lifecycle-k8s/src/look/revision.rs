@@ -1,13 +1,10 @@
 //! What a revision runs, kept apart from its Deployment.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use lifecycle_core::version::Version;
 
-use super::{annotation, controller_of, labels_of};
+use super::{Readiness, annotation, controller_of, labels_of};
 use crate::names;
-use crate::object::verdict_of;
 use crate::text::Json;
 
 /// A ControllerRevision of ours: the version and the pod template of one revision, so that its Deployment can
@@ -27,8 +24,8 @@ pub struct RevisionSeen {
     pub version: Version,
     /// The pod template with everything that was added to it.
     pub template: Json,
-    /// How long one failed readiness verdict of its pods takes.
-    pub verdict: Duration,
+    /// How its pods are asked whether they are ready.
+    pub readiness: Readiness,
 }
 
 impl RevisionSeen {
@@ -44,7 +41,7 @@ impl RevisionSeen {
             hash: hash.to_owned(),
             version: Version::parse(annotation(meta, names::VERSION_ANNOTATION)?).ok()?,
             template: object.data.as_ref()?.0.get("template")?.into(),
-            verdict: verdict_of(object.data.as_ref()?.0.get("template")?),
+            readiness: Readiness::of(object.data.as_ref()?.0.get("template")?),
         })
     }
 }

@@ -8,7 +8,7 @@ mod template;
 pub use deployment::{deployment, resize};
 pub use record::record;
 pub use service::{release, route};
-pub use template::{PodSettings, TemplateError, pod_template, verdict_of};
+pub use template::{PodSettings, TemplateError, pod_template};
 
 use serde_json::{Value, json};
 

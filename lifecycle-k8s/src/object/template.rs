@@ -1,7 +1,5 @@
 //! The pod template of a revision: what the manifest says, and what a rollout needs of every pod.
 
-use std::time::Duration;
-
 use lifecycle_core::spec::{Probe, RolloutSpec};
 use lifecycle_core::time::Millis;
 use serde_json::{Map, Value, json};
@@ -151,20 +149,14 @@ const fn whole_seconds(span: Millis) -> u64 {
     span.0.div_ceil(1000)
 }
 
-/// How long one failed readiness verdict of such a pod takes: `interval x failureThreshold` of its first container.
-#[must_use]
-pub fn verdict_of(template: &Value) -> Duration {
-    let probe = &template["spec"]["containers"][0]["readinessProbe"];
-    let number = |field: &str, default: u64| probe[field].as_u64().unwrap_or(default);
-    // what Kubernetes takes where nothing is written
-    Duration::from_secs(number("periodSeconds", 10).saturating_mul(number("failureThreshold", 3)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lifecycle_core::spec::Manifest;
 
     use super::*;
+    use crate::look::Readiness;
 
     fn settings(more: &str) -> PodSettings {
         let text = format!(
@@ -189,7 +181,7 @@ mod tests {
             spec["containers"][0]["readinessProbe"],
             json!({"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 2})
         );
-        assert_eq!(verdict_of(&made), Duration::from_secs(2));
+        assert_eq!(Readiness::of(&made).verdict, Duration::from_secs(2));
         assert_eq!(spec["containers"][0]["livenessProbe"]["httpGet"]["path"], "/health");
         assert_eq!(spec["containers"][1].get("readinessProbe"), None);
         for n in 0..2 {
@@ -210,7 +202,7 @@ mod tests {
         });
         let made = made(template, "");
         assert_eq!(made["metadata"]["labels"]["app"], "x");
-        assert_eq!(verdict_of(&made), Duration::from_secs(30), "the defaults of Kubernetes");
+        assert_eq!(Readiness::of(&made).verdict, Duration::from_secs(30), "the defaults of Kubernetes");
         let container = &made["spec"]["containers"][0];
         assert_eq!((&container["readinessProbe"], &container["lifecycle"]["preStop"]), (&own, &own));
         assert_eq!(
