@@ -1,8 +1,8 @@
 //! Objects without what nobody looks at.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::{Stream, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,17 +10,16 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Value, json};
 
 use super::pauses::Pauses;
-use crate::names;
 
 /// An object that is decoded without its `metadata.managedFields`, which are longer than all the rest of most
-/// objects. Kept are only the entries that name another owner of a pod template: that is how a template that was
-/// changed by hand is known.
+/// objects. Kept are only the entries that name an owner of a pod template, with a digest of what they own of it: that
+/// is how a template that was changed by hand is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lean<K>(pub(crate) K);
 
@@ -192,17 +191,41 @@ struct Object {
 #[derive(Default, Deserialize)]
 struct Spec {
     #[serde(default, rename = "f:template")]
-    template: BTreeMap<String, IgnoredAny>,
+    template: Option<Owned>,
+}
+
+/// A tree of fields, as a hash of all their names; `None` without any.
+#[derive(Default)]
+struct Owned(Option<u64>);
+
+impl<'de> Deserialize<'de> for Owned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tree;
+
+        impl<'de> Visitor<'de> for Tree {
+            type Value = Owned;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tree of fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Owned, A::Error> {
+                let mut all: Option<DefaultHasher> = None;
+                while let Some((name, fields)) = map.next_entry::<String, Owned>()? {
+                    (name, fields.0).hash(all.get_or_insert_default());
+                }
+                Ok(Owned(all.map(|all| all.finish())))
+            }
+        }
+
+        deserializer.deserialize_map(Tree)
+    }
 }
 
 impl Entry {
     fn kept(self) -> Option<Value> {
-        let fields: Vec<String> = self.fields.spec.template.into_keys().collect();
-        (!fields.is_empty() && self.manager != names::FIELD_MANAGER).then(|| {
-            let fields: BTreeMap<String, Value> =
-                fields.into_iter().map(|field| (field, json!({}))).collect();
-            json!({"manager": self.manager, "fieldsV1": {"f:spec": {"f:template": fields}}})
-        })
+        let digest = format!("{:016x}", self.fields.spec.template?.0?);
+        Some(json!({"manager": self.manager, "fieldsV1": {"f:spec": {"f:template": {digest: {}}}}}))
     }
 }
 
@@ -239,23 +262,36 @@ mod tests {
     #[test]
     fn all_but_the_managed_fields_is_read_as_ever() {
         let status = entry("kube-controller-manager", &json!({"f:status": {"f:replicas": {}}}));
-        let ours = entry(names::FIELD_MANAGER, &json!({"f:spec": {"f:template": {"f:spec": {}}}}));
-        let mut whole: Deployment = serde_json::from_value(deployment(&json!([ours, status]))).unwrap();
-        let read = lean(&deployment(&json!([ours, status])));
+        let scaled = entry("kubectl-scale", &json!({"f:spec": {"f:replicas": {}}}));
+        let mut whole: Deployment = serde_json::from_value(deployment(&json!([scaled, status]))).unwrap();
+        let read = lean(&deployment(&json!([scaled, status])));
         assert_eq!(whole.metadata.managed_fields.replace(Vec::new()).map(|all| all.len()), Some(2));
         assert_eq!(read, whole);
     }
 
     #[test]
-    fn another_owner_of_the_template_is_kept() {
-        let scaled = entry("kubectl-scale", &json!({"f:spec": {"f:replicas": {}}}));
-        let edited =
-            entry("kubectl-edit", &json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {}}}}}));
-        let object = deployment(&json!([scaled, edited]));
-        let kept = lean(&object).metadata.managed_fields.unwrap();
-        let managers: Vec<&str> = kept.iter().filter_map(|entry| entry.manager.as_deref()).collect();
-        assert_eq!(managers, ["kubectl-edit"]);
-        assert!(kept[0].fields_v1.as_ref().unwrap().0["f:spec"]["f:template"]["f:spec"].is_object());
+    fn owners_of_the_template_are_kept_with_a_digest_of_what_they_own() {
+        let owned = |fields: Value| {
+            let object =
+                deployment(&json!([entry("kubectl-edit", &json!({"f:spec": {"f:template": fields}}))]));
+            let kept = lean(&object).metadata.managed_fields.unwrap();
+            let all: Vec<(String, String)> = kept
+                .into_iter()
+                .map(|entry| (entry.manager.unwrap(), entry.fields_v1.unwrap().0.to_string()))
+                .collect();
+            all
+        };
+        let one = owned(
+            json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}, "f:env": {}}}}}),
+        );
+        let same = owned(
+            json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}, "f:env": {}}}}}),
+        );
+        let less = owned(json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}));
+        assert_eq!((one.len(), &*one[0].0), (1, "kubectl-edit"));
+        assert_eq!(one, same);
+        assert_ne!(one, less);
+        assert_eq!(owned(json!({})), []);
     }
 
     #[test]

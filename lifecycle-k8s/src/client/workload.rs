@@ -43,6 +43,8 @@ struct Memory {
     readiness: Readiness,
     attempts: Attempts,
     confirmed: HashMap<Arc<str>, Confirmed>,
+    /// What was ours of the template of a Deployment when it was whole, by uid.
+    owned: HashMap<String, String>,
     /// Deployments, by uid, whose template somebody else owns too and has not changed in this generation.
     owned_too: HashMap<String, i64>,
     /// Groups that are empty because they cannot be made, by the hash of their revision.
@@ -86,10 +88,7 @@ impl KubeWorkload {
         let mut done = Vec::new();
         for deployment in self.deployments() {
             done.extend(self.record_again(&deployment).await?);
-            let Some(drift) = &deployment.drift else { continue };
-            if self.memory().owned_too.get(&deployment.uid) == Some(&deployment.generation) {
-                continue;
-            }
+            let Some(by) = self.changed_by(&deployment) else { continue };
             let Some(template) = self.template(&deployment.revision) else { continue };
             let patch = json!([
                 {"op": "test", "path": "/metadata/resourceVersion", "value": deployment.resource_version},
@@ -97,6 +96,8 @@ impl KubeWorkload {
             ]);
             let written: Deployment = self.writer.json_patch(&deployment.name, &patch).await?;
             self.take_in(&written);
+            let owned = DeploymentSeen::of(&written).map(|seen| seen.owned).unwrap_or_default();
+            self.memory().owned.insert(deployment.uid.clone(), owned);
             if written.metadata.resource_version.as_deref() == Some(&*deployment.resource_version) {
                 // it was applied by somebody else as it is: they own it too, and nothing is to be put back
                 self.memory().owned_too.insert(deployment.uid, deployment.generation);
@@ -104,10 +105,23 @@ impl KubeWorkload {
             }
             done.push(format!(
                 "the template of Deployment {} was changed by {}; it runs {} again",
-                deployment.name, drift.by, deployment.revision.version
+                deployment.name, by, deployment.revision.version
             ));
         }
         Ok(done)
+    }
+
+    /// Who has changed the template of a Deployment since it was seen first, or put back.
+    fn changed_by(&self, deployment: &DeploymentSeen) -> Option<String> {
+        let mut memory = self.memory();
+        let whole = memory.owned.entry(deployment.uid.clone()).or_insert_with(|| deployment.owned.clone());
+        if *whole != deployment.owned {
+            let by = deployment.drift.as_ref().map(|drift| drift.by.clone());
+            return Some(by.unwrap_or_else(|| "somebody else".to_owned()));
+        }
+        let drift = deployment.drift.as_ref()?;
+        let is_known = memory.owned_too.get(&deployment.uid) == Some(&deployment.generation);
+        (!is_known).then(|| drift.by.clone())
     }
 
     /// Without its record a revision could not be made again once its Deployment is deleted too.
@@ -161,6 +175,7 @@ impl KubeWorkload {
             let mut memory = self.memory();
             memory.unmade.retain(|hash, _| is_kept(hash));
             memory.owned_too.retain(|uid, _| there.contains(uid));
+            memory.owned.retain(|uid, _| there.contains(uid));
         }
         for deployment in self.deployments() {
             if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {

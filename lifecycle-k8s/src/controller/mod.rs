@@ -17,16 +17,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use kube::Client;
 use kube::runtime::controller as runtime;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Config, Controller as Runner, PredicateConfig, WatchStreamExt, predicates, watcher};
+use tokio::sync::watch;
 
 pub use options::{ControllerOptions, NoObserver, Observer, Plain, Reconciled, Surroundings};
 pub use problem::Problem;
 
-use crate::client::{Caches, watch};
+use crate::client::{Caches, watch as watch_objects};
 use crate::crd::AgentDeployment;
 use crate::embed::{Cluster, Entries, Key};
 use crate::names;
@@ -53,7 +54,8 @@ pub struct Controller {
     context: Arc<Context>,
     looks: BoxStream<'static, Key>,
     feeds: crate::client::CachesTask,
-    objects: (reflector::Store<AgentDeployment>, reflector::store::Writer<AgentDeployment>),
+    /// Was every object listed? (The store can say so too, but wakes only one of those who wait for it.)
+    listed: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -83,7 +85,7 @@ impl Controller {
         let (cluster, feeds, looks) = Cluster::watch(&client, &options.scope);
         let events = Events::new(client, options.instance.clone());
         let context = Context { cluster, options, events, targets: Entries::default() };
-        Self { context: Arc::new(context), looks: looks.boxed(), feeds, objects: reflector::store() }
+        Self { context: Arc::new(context), looks: looks.boxed(), feeds, listed: watch::Sender::new(false) }
     }
 
     /// What it has seen of what belongs to the objects.
@@ -94,11 +96,11 @@ impl Controller {
 
     /// Resolves once everything that it watches has been listed: for readiness probes. It has to [run](Self::run).
     pub fn synced(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (caches, objects) = (self.caches(), self.objects.0.clone());
+        let (caches, mut listed) = (self.caches(), self.listed.subscribe());
         async move {
             caches.wait_until_synced().await;
             // a controller that is dropped lists nothing any more
-            if objects.wait_until_ready().await.is_err() {
+            if listed.wait_for(|listed| *listed).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
@@ -106,15 +108,23 @@ impl Controller {
 
     /// Works until `shutdown` resolves, then finishes the reconciliations that have begun.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
-        let Self { context, looks, feeds, objects: (reader, writer) } = self;
+        let Self { context, looks, feeds, listed } = self;
         let feeds = tokio::spawn(feeds.run());
-        let objects = watch(context.options.scope.api(context.cluster.client()), watcher::Config::default())
-            .reflect(writer)
-            .touched_objects()
-            .predicate_filter(wakes, PredicateConfig::default());
+        let (reader, writer) = reflector::store();
+        let told = listed.clone();
+        let objects =
+            watch_objects(context.options.scope.api(context.cluster.client()), watcher::Config::default())
+                .inspect_ok(move |event| {
+                    if matches!(event, watcher::Event::InitDone) {
+                        told.send_replace(true);
+                    }
+                })
+                .reflect(writer)
+                .touched_objects()
+                .predicate_filter(wakes, PredicateConfig::default());
         let config = Config::default().concurrency(context.options.concurrency);
         let shutdown = shutdown.boxed().shared();
-        let unready = unready(shutdown.clone(), reader.clone());
+        let unready = unready(shutdown.clone(), listed.subscribe());
         let looks = looks.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
         let runner = Runner::for_stream(objects, reader)
             .with_config(config)
@@ -143,9 +153,9 @@ impl Controller {
 
 /// A shutdown before the first list was read: nothing was begun that could be finished, and the runner would wait
 /// for a list that nobody reads any more.
-async fn unready(shutdown: impl Future<Output = ()>, objects: reflector::Store<AgentDeployment>) {
+async fn unready(shutdown: impl Future<Output = ()>, listed: watch::Receiver<bool>) {
     shutdown.await;
-    if objects.wait_until_ready().now_or_never().is_some() {
+    if *listed.borrow() {
         std::future::pending::<()>().await;
     }
 }

@@ -1,8 +1,10 @@
 //! One replica group: the child Deployment of a revision.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use lifecycle_core::backend::Token;
 use lifecycle_core::version::{Revision, RevisionNumber, Version};
+use serde_json::Value;
 
 use super::{annotation, controller_of, labels_of};
 use crate::names;
@@ -29,6 +31,8 @@ pub struct DeploymentSeen {
     pub replicas: u32,
     /// Has the Deployment controller acted on the newest write?
     pub observed: bool,
+    /// What of its template is ours, as some text: another one when somebody takes a part of it away.
+    pub owned: String,
     /// Was its template changed by somebody else?
     pub drift: Option<Drift>,
     /// Is it being deleted?
@@ -66,11 +70,23 @@ impl DeploymentSeen {
             token: Token(token),
             replicas: u32::try_from(replicas).unwrap_or(0),
             observed: observed >= meta.generation && meta.generation.is_some(),
+            owned: owned(deployment),
             drift: drift(deployment),
             terminating: meta.deletion_timestamp.is_some(),
             trouble: trouble(deployment),
         })
     }
+}
+
+fn template_fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
+    let template = entry.fields_v1.as_ref()?.0.get("f:spec")?.get("f:template")?;
+    template.as_object().is_some_and(|fields| !fields.is_empty()).then_some(template)
+}
+
+fn owned(deployment: &Deployment) -> String {
+    let managed = deployment.metadata.managed_fields.as_deref().unwrap_or_default();
+    let ours = managed.iter().filter(|entry| entry.manager.as_deref() == Some(names::FIELD_MANAGER));
+    ours.filter_map(template_fields).map(Value::to_string).collect()
 }
 
 /// The template is ours alone; whoever else owns a field of it has changed it.
@@ -79,9 +95,7 @@ fn drift(deployment: &Deployment) -> Option<Drift> {
     managed.iter().find_map(|entry| {
         let manager = entry.manager.as_deref().filter(|manager| *manager != names::FIELD_MANAGER)?;
         // the Deployment controller writes the status, and annotations of the object itself
-        let template = entry.fields_v1.as_ref()?.0.get("f:spec")?.get("f:template")?;
-        let changed = template.as_object().is_some_and(|fields| !fields.is_empty());
-        changed.then(|| Drift { by: manager.to_owned() })
+        template_fields(entry).map(|_| Drift { by: manager.to_owned() })
     })
 }
 
@@ -94,7 +108,7 @@ fn trouble(deployment: &Deployment) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -132,6 +146,20 @@ mod tests {
         assert_eq!(deployment(json!([ours.clone()]), 1, 1).drift, None);
         let edited = deployment(json!([ours, entry("kubectl-edit", template)]), 1, 1);
         assert_eq!(edited.drift.map(|drift| drift.by).as_deref(), Some("kubectl-edit"));
+    }
+
+    #[test]
+    fn a_part_of_the_template_that_is_taken_away_shows_in_what_is_ours() {
+        let ours = |fields: Value| {
+            let template = json!({"f:spec": {"f:template": fields}});
+            let replicas = json!({"f:spec": {"f:replicas": {}}});
+            let managed =
+                json!([entry(names::FIELD_MANAGER, template), entry(names::FIELD_MANAGER, replicas)]);
+            deployment(managed, 1, 1).owned
+        };
+        let whole = ours(json!({"f:spec": {"f:containers": {}, "f:volumes": {}}}));
+        assert_eq!(whole, ours(json!({"f:spec": {"f:containers": {}, "f:volumes": {}}})));
+        assert_ne!(whole, ours(json!({"f:spec": {"f:containers": {}}})));
     }
 
     #[test]

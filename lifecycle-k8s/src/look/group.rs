@@ -73,6 +73,7 @@ mod tests {
             token: Token(9),
             replicas,
             observed,
+            owned: String::new(),
             drift: None,
             terminating: false,
             trouble: None,

@@ -60,7 +60,7 @@ fn revisions_beyond_the_limit_go_with_their_records() {
 #[test]
 fn what_is_orphaned_runs_on_and_its_service_is_given_back() {
     run(async {
-        let stage = Stage::new("orphaned").await;
+        let stage = Stage::new("cascade-orphan").await;
         stage.service().await;
         let found = stage.api::<Service>().get(NAME).await.unwrap().spec.unwrap().selector;
         let _operator = stage.operator().await;

@@ -46,6 +46,25 @@ fn a_template_that_was_edited_by_hand_is_put_back() {
 }
 
 #[test]
+fn a_part_of_a_template_that_was_taken_away_is_put_back() {
+    run(async {
+        let scene = Scene::new("removed-part", "canary").await;
+        let hooks = || async {
+            let deployment = scene.stage.api::<Deployment>().get(&scene.stable).await.unwrap();
+            let container = deployment.spec.unwrap().template.spec.unwrap().containers.remove(0);
+            container.lifecycle.and_then(|lifecycle| lifecycle.pre_stop).is_some()
+        };
+        assert!(hooks().await, "pods are drained before they are stopped");
+        let removal =
+            json!([{"op": "remove", "path": "/spec/template/spec/containers/0/lifecycle"}]).to_string();
+        scene.stage.kubectl(&["patch", "deployment", &scene.stable, "--type=json", "-p", &removal]);
+        scene.is_told_repaired(&format!("template of Deployment {}", scene.stable)).await;
+        until("it is as it was", async || if hooks().await { Ok(()) } else { Err(()) }).await;
+        scene.ends_well_without_a_loss().await;
+    });
+}
+
+#[test]
 fn a_template_that_somebody_else_applies_as_it_is_needs_no_repair() {
     run(async {
         let scene = Scene::new("co-owned", "canary").await;
