@@ -83,6 +83,12 @@ impl Millis {
         Self(self.0.saturating_mul(n))
     }
 
+    /// As people say it: from a second on without milliseconds.
+    #[must_use]
+    pub const fn coarse(self) -> Self {
+        if self.0 < 1000 { self } else { Self(self.0 - self.0 % 1000) }
+    }
+
     /// Is this no time at all?
     #[must_use]
     pub const fn is_zero(&self) -> bool {
@@ -149,6 +155,7 @@ mod tests {
         {
             assert_eq!(Millis(ms).to_string(), text);
         }
+        assert_eq!((Millis(999).coarse(), Millis(20_002).coarse()), (Millis(999), Millis(20_000)));
     }
 
     #[test]

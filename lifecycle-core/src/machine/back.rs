@@ -31,14 +31,26 @@ pub(super) fn too_often_unready(turn: &Turn<'_>) -> Option<u32> {
     (seen.failed_attempts >= limit).then_some(seen.failed_attempts)
 }
 
+/// Replicas of the canary did not get ready, so often.
+pub(super) fn unready(turn: &mut Turn<'_>, attempts: u32) {
+    let trouble = turn.state.trouble.clone();
+    go_back(turn, BackReason::ReadinessFailed { attempts, trouble }, None);
+}
+
+/// Nothing has moved for so long.
+pub(super) fn in_vain(turn: &mut Turn<'_>, waited: Millis) {
+    let trouble = turn.state.trouble.clone();
+    go_back(turn, BackReason::ProgressDeadlineExceeded { waited, trouble }, None);
+}
+
 /// All traffic back to stable. Nothing pauses the way back.
 pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next>) {
     let weight = turn.canary_share();
     let failed = matches!(
         reason,
         BackReason::CheckFailed(_)
-            | BackReason::ReadinessFailed(_)
-            | BackReason::ProgressDeadlineExceeded(_)
+            | BackReason::ReadinessFailed { .. }
+            | BackReason::ProgressDeadlineExceeded { .. }
             | BackReason::HookFailed(_)
     );
     let stable = turn.state.stable.and_then(|number| turn.revision(number));

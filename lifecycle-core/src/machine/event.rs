@@ -29,10 +29,20 @@ pub struct Event {
 pub enum BackReason {
     /// A check failed; the sentence names the numbers.
     CheckFailed(Arc<str>),
-    /// A new replica failed its readiness verdict this many times.
-    ReadinessFailed(u32),
-    /// No progress for this long.
-    ProgressDeadlineExceeded(Millis),
+    /// A new replica failed its readiness verdict too often.
+    ReadinessFailed {
+        /// How often.
+        attempts: u32,
+        /// What was the matter with replicas then, as the workload's backend told it.
+        trouble: Option<Arc<str>>,
+    },
+    /// No progress for too long.
+    ProgressDeadlineExceeded {
+        /// How long.
+        waited: Millis,
+        /// What was the matter with replicas then, as the workload's backend told it.
+        trouble: Option<Arc<str>>,
+    },
     /// A hook failed; the sentence says which and how.
     HookFailed(Arc<str>),
     /// The command `abort`.
@@ -51,8 +61,8 @@ impl BackReason {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::CheckFailed(_) => "CheckFailed",
-            Self::ReadinessFailed(_) => "ReadinessFailed",
-            Self::ProgressDeadlineExceeded(_) => "ProgressDeadlineExceeded",
+            Self::ReadinessFailed { .. } => "ReadinessFailed",
+            Self::ProgressDeadlineExceeded { .. } => "ProgressDeadlineExceeded",
             Self::HookFailed(_) => "HookFailed",
             Self::AbortCommand => "AbortCommand",
             Self::RollbackCommand => "RollbackCommand",
@@ -66,8 +76,13 @@ impl BackReason {
     pub fn message(&self) -> String {
         match self {
             Self::CheckFailed(why) | Self::HookFailed(why) => why.to_string(),
-            Self::ReadinessFailed(n) => format!("a new replica failed its readiness verdict {n} times"),
-            Self::ProgressDeadlineExceeded(t) => format!("no progress for {t}"),
+            Self::ReadinessFailed { attempts, trouble } => {
+                let failed = format!("a new replica failed its readiness verdict {attempts} times");
+                because(failed, trouble.as_deref())
+            }
+            Self::ProgressDeadlineExceeded { waited, trouble } => {
+                because(format!("no progress for {}", waited.coarse()), trouble.as_deref())
+            }
             Self::AbortCommand => "the command abort was given".to_owned(),
             Self::RollbackCommand => "the command rollback was given".to_owned(),
             Self::StableRequested => "the spec asks for the stable revision again".to_owned(),
@@ -287,11 +302,15 @@ impl EventKind {
             Self::HookEnded { point, url, message, .. } => format!("{point} hook {url}: {message}"),
             Self::Alerted { message, .. } => message.to_string(),
             Self::Stuck { phase, waited } => {
-                format!("{phase} has made no progress for {waited}; it goes on trying")
+                format!("{phase} has made no progress for {}; it goes on trying", waited.coarse())
             }
             Self::Trouble { revision, message } => format!("{}: {message}", revision.version),
         }
     }
+}
+
+fn because(what: String, trouble: Option<&str>) -> String {
+    trouble.map_or(what.clone(), |trouble| format!("{what}: {trouble}"))
 }
 
 fn count(n: u32, what: &str) -> String {

@@ -11,6 +11,8 @@ mod problem;
 mod reconcile;
 mod shown;
 mod target;
+#[cfg(test)]
+mod tests;
 mod unmeasured;
 
 use std::pin::pin;

@@ -67,8 +67,8 @@ pub(super) const fn is_failure(reason: &BackReason) -> bool {
     matches!(
         reason,
         BackReason::CheckFailed(_)
-            | BackReason::ReadinessFailed(_)
-            | BackReason::ProgressDeadlineExceeded(_)
+            | BackReason::ReadinessFailed { .. }
+            | BackReason::ProgressDeadlineExceeded { .. }
             | BackReason::HookFailed(_)
     )
 }

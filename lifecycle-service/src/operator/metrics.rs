@@ -298,8 +298,8 @@ mod tests {
         for event in [
             EventKind::Promoted { revision: revision() },
             back(BackReason::AbortCommand, Some(revision())),
-            back(BackReason::ReadinessFailed(3), Some(revision())),
-            back(BackReason::ReadinessFailed(3), None),
+            back(BackReason::ReadinessFailed { attempts: 3, trouble: None }, Some(revision())),
+            back(BackReason::ReadinessFailed { attempts: 3, trouble: None }, None),
             EventKind::Resumed,
         ] {
             metrics.decided(&event);

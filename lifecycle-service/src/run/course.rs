@@ -175,7 +175,7 @@ impl Course {
         self.tally.count(&tick.observation);
         self.spool.answer_from(tick.events.iter().map(|event| &event.kind));
         if let Some(state) = self.driver.state() {
-            self.asked.see(state, &tick.events, !tick.actions.is_empty());
+            self.asked.see(state, !tick.actions.is_empty());
             self.spool.answer_seen(state.seen_commands.iter().map(|id| &**id));
         }
         if let Err(error) = self.spool.write_answers() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifecycle_core::driver::Target;
-use lifecycle_core::machine::{Event, EventKind, State};
+use lifecycle_core::machine::State;
 use lifecycle_core::report::OutcomeLine;
 use lifecycle_core::version::Version;
 
@@ -19,15 +19,13 @@ pub(super) struct Asked {
     tried: Option<Arc<str>>,
     /// Was anything asked of the backends?
     acted: bool,
-    /// Why replicas did not come up, as of the decision to go back.
-    trouble: Option<Arc<str>>,
 }
 
 impl Asked {
     /// By this manifest.
     pub(super) fn by(accepted: &Accepted) -> Self {
         let version = accepted.manifest.spec.version().clone();
-        Self { target: accepted.target.clone(), version, tried: None, acted: false, trouble: None }
+        Self { target: accepted.target.clone(), version, tried: None, acted: false }
     }
 
     /// By this newer manifest.
@@ -42,21 +40,10 @@ impl Asked {
     }
 
     /// Sees what a tick did.
-    pub(super) fn see(&mut self, state: &State, events: &[Event], acted: bool) {
+    pub(super) fn see(&mut self, state: &State, acted: bool) {
         self.acted |= acted;
         if let Some(canary) = state.canary.and_then(|number| state.revision(number)) {
             self.tried = Some(Arc::clone(&canary.hash));
-        }
-        for event in events {
-            match &event.kind {
-                EventKind::Started { .. } => self.trouble = None,
-                EventKind::GoingBack { reason, .. }
-                    if matches!(reason.name(), "ReadinessFailed" | "ProgressDeadlineExceeded") =>
-                {
-                    self.trouble.clone_from(&state.trouble);
-                }
-                _ => {}
-            }
         }
     }
 
@@ -103,8 +90,6 @@ impl Asked {
                 // to the revision that a rollback by command went to
                 line.outcome = "rolledBack";
             }
-        } else if let Some(trouble) = &self.trouble {
-            line.reason = format!("{}: {trouble}", line.reason);
         }
         (line, Exit::Failed)
     }
@@ -117,9 +102,7 @@ pub(super) fn is_waiting_at_rest(state: &State) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lifecycle_core::machine::{BackReason, Ended, Next, Outcome, PauseCause};
-    use lifecycle_core::plan::Weight;
-    use lifecycle_core::time::Timestamp;
+    use lifecycle_core::machine::{Ended, Next, Outcome, PauseCause};
 
     use super::super::accept;
     use super::*;
@@ -184,7 +167,7 @@ mod tests {
         }
         let mut scaled = asked("1.4.0");
         let state = at_rest(&old, &old, None);
-        scaled.see(&state, &[], true);
+        scaled.see(&state, true);
         let says = "1.4.0 serves already; only its replicas were changed";
         assert_verdict(&scaled, &state, "promoted", says, Exit::Done);
     }
@@ -217,25 +200,5 @@ mod tests {
         (state.paused, state.next) = (Some(PauseCause::Command), Some(Next::Spec));
         let says = "the command pause was given; 1.5.0 waits, `lifecycle resume` starts it";
         assert_verdict(&new, &state, "paused", says, Exit::Failed);
-    }
-
-    #[test]
-    fn the_trouble_of_replicas_that_did_not_come_up_is_part_of_the_reason() {
-        let (old, mut new) = (asked("1.4.0"), asked("1.5.0"));
-        new.tried = Some(Arc::clone(&new.target.desired.hash));
-        let mut state = at_rest(&new, &old, Some((Outcome::RolledBack, "no progress for 2s")));
-        state.trouble = Some("exited with status 1".into());
-        let back = |reason| {
-            let kind = EventKind::GoingBack { reason, weight: Weight::ZERO, stable: None };
-            serde_json::from_value::<Event>(
-                serde_json::json!({"at": Timestamp::ZERO, "epoch": 1, "kind": kind}),
-            )
-            .unwrap()
-        };
-        new.see(&state, &[back(BackReason::CheckFailed("7%".into()))], false);
-        assert_verdict(&new, &state, "rolledBack", "no progress for 2s", Exit::Failed);
-        new.see(&state, &[back(BackReason::ReadinessFailed(3))], false);
-        state.trouble = None;
-        assert_verdict(&new, &state, "rolledBack", "no progress for 2s: exited with status 1", Exit::Failed);
     }
 }

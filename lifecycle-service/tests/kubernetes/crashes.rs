@@ -95,36 +95,52 @@ fn the_second_operator_takes_over_when_the_leader_is_killed() {
     });
 }
 
-/// The leader is stopped by its machine for longer than its Lease; another one has aborted when it goes on. What
-/// it still wants to write is refused by the API server, because it carries what it was decided on.
+/// The leader is stopped by its machine for longer than its Lease while a write of its is on its way; another one has
+/// aborted when it goes on. The API server refuses what arrives then, because it carries what it was decided on.
+async fn late(namespace: &str, write: &'static [&'static str]) {
+    let stage = Stage::new(namespace).await;
+    stage.service().await;
+    let (mut first, wire) = stage.rival_on_a_wire("first").await;
+    first.until_leading(&stage).await;
+    stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
+    let second = stage.rival("second").await;
+    let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "1h"}]);
+    let slow =
+        Version::new("canary", "1.5.0").unchecked().with(serde_json::json!({"canary": {"steps": steps}}));
+    let (line, ()) = tokio::join!(wire.hold(write), async { stage.apply(&slow.manifest()) });
+
+    first.process.freeze().unwrap();
+    second.until_leading(&stage).await;
+    stage.until("the second step", |agent| agent.status.step == 2).await;
+    stage.kubectl(&["annotate", "agentdeploy", "edge-agent", "enis.andaon.com/command=a1 abort"]);
+    // with all its numbers: nothing is left to be written
+    let is_back = |agent: &Agent| {
+        agent.went_back_to("1.4.0", 4) && agent.says("Available").starts_with("4 replicas serve")
+    };
+    let before = stage.until("the way back", is_back).await.object.metadata.resource_version;
+    let deployments = stage.kubectl(&["get", "deployments", "-o", "yaml"]);
+    first.process.thaw().unwrap();
+    let (status, said) = wire.let_go().await;
+    println!("{line}: {status}: {said}");
+    assert_eq!(status, 409, "{line}: {said}");
+
+    // it knows that it no longer leads
+    until("the end of the first", async || first.process.exited().unwrap().map(drop).ok_or(())).await;
+    assert_eq!(stage.agent().await.metadata.resource_version, before, "{}", first.log());
+    assert_eq!(stage.kubectl(&["get", "deployments", "-o", "yaml"]), deployments, "{}", first.log());
+}
+
 #[test]
-fn a_leader_that_wakes_up_late_changes_nothing() {
-    run(async {
-        let stage = Stage::new("late-leader").await;
-        stage.service().await;
-        let mut first = stage.rival("first").await;
-        first.until_leading(&stage).await;
-        stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
-        let second = stage.rival("second").await;
-        let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "20s"}]);
-        let slow =
-            Version::new("canary", "1.5.0").unchecked().with(serde_json::json!({"canary": {"steps": steps}}));
-        stage.apply(&slow.manifest());
-        stage.until("the second step", |agent| agent.status.step == 2).await;
+fn a_late_size_is_refused() {
+    run(late("late-size", &["PATCH ", "/deployments/"]));
+}
 
-        // just before its step is over and it writes the next weight
-        first.process.freeze().unwrap();
-        second.until_leading(&stage).await;
-        stage.kubectl(&["annotate", "agentdeploy", "edge-agent", "enis.andaon.com/command=a1 abort"]);
-        // with all its numbers: nothing is left to be written
-        let is_back = |agent: &Agent| {
-            agent.went_back_to("1.4.0", 4) && agent.says("Available").starts_with("4 replicas serve")
-        };
-        let before = stage.until("the way back", is_back).await.object.metadata.resource_version;
-        first.process.thaw().unwrap();
-        until("the end of the first", async || first.process.exited().unwrap().map(drop).ok_or(())).await;
+#[test]
+fn a_late_save_is_refused() {
+    run(late("late-save", &["/agentdeployments/edge-agent/status"]));
+}
 
-        let after = stage.agent().await;
-        assert_eq!(after.metadata.resource_version, before, "{}", first.log());
-    });
+#[test]
+fn a_late_creation_is_refused() {
+    run(late("late-creation", &["POST ", "/deployments?"]));
 }

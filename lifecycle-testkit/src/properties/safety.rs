@@ -327,7 +327,7 @@ pub(crate) fn s16_deadlines_take_their_time(view: &View, since_start: Millis) ->
     let (before, plan) = (view.before.as_ref()?, view.plan()?);
     let state = view.state()?;
     let turned = before.state.phase != Phase::Aborting && state.phase == Phase::Aborting;
-    let in_vain = matches!(state.back, Some(BackReason::ProgressDeadlineExceeded(_)));
+    let in_vain = matches!(state.back, Some(BackReason::ProgressDeadlineExceeded { .. }));
     (turned && in_vain && since_start < plan.progress_deadline())
         .then(|| format!("no progress for {}, {since_start} after the start", plan.progress_deadline()))
 }

@@ -23,7 +23,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
         turn.alert(
             AlertKind::Stuck,
             Severity::Critical,
-            format!("the way back has made no progress for {waited}"),
+            format!("the way back has made no progress for {}", waited.coarse()),
         );
         if mover::is_canary_gone(turn) {
             // all that is left is that stable is not whole, which is no reason to refuse a newer spec

@@ -20,7 +20,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     turn.state.progress.in_step += dt;
     turn.state.progress.since_look += dt;
     if let Some(attempts) = back::too_often_unready(turn) {
-        return back::go_back(turn, BackReason::ReadinessFailed(attempts), None);
+        return back::unready(turn, attempts);
     }
     if let Some(reason) = gate::look(turn) {
         return back::go_back(turn, reason, None);
@@ -303,7 +303,7 @@ fn watch_deadline(turn: &mut Turn<'_>, token: Token) {
     turn.stall(measure);
     let (waited, deadline) = (turn.state.progress.stalled, turn.plan.progress_deadline);
     if waited >= deadline && turn.state.token == token {
-        back::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
+        back::in_vain(turn, waited);
     } else {
         turn.wake_in(deadline.left(waited));
     }

@@ -14,7 +14,7 @@ use crate::time::Millis;
 
 pub(super) fn decide(turn: &mut Turn<'_>) {
     if let Some(attempts) = back::too_often_unready(turn) {
-        return back::go_back(turn, BackReason::ReadinessFailed(attempts), None);
+        return back::unready(turn, attempts);
     }
     let n = turn.n();
     let stable = match turn.plan.mode {
@@ -34,7 +34,7 @@ pub(super) fn decide(turn: &mut Turn<'_>) {
     let waited = turn.state.progress.stalled;
     // (what was wished for in this very step gets its chance)
     if waited >= turn.plan.progress_deadline && turn.state.token == before {
-        back::go_back(turn, BackReason::ProgressDeadlineExceeded(waited), None);
+        back::in_vain(turn, waited);
     } else {
         turn.wake_in(turn.plan.progress_deadline.left(waited));
     }

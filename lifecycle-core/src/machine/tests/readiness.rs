@@ -116,3 +116,28 @@ fn validation_that_starts_anew_for_ever_ends_by_its_deadline() {
     }
     assert_eq!(world.last_reason("GoingBack"), "ProgressDeadlineExceeded");
 }
+
+#[test]
+fn what_is_the_matter_with_the_replicas_is_part_of_why_it_goes_back() {
+    let trouble = "image app:2.0.0 cannot be pulled";
+    let says = |world: &World| {
+        let back = world.events.iter().find(|event| event.kind.name() == "GoingBack").unwrap();
+        back.kind.message()
+    };
+    // one that was in place fails its verdicts; one that never comes up makes no progress
+    for (failed_attempts, why) in
+        [(3, "a new replica failed its readiness verdict 3 times"), (0, "no progress for 10m")]
+    {
+        let mut world = updated(validated(), 4);
+        if failed_attempts == 0 {
+            world.unready.push("2.0.0".to_owned());
+        }
+        world.run(Millis::from_secs(60));
+        world.groups.get_mut("2.0.0").unwrap().trouble = Some(trouble.to_owned());
+        ready(&mut world, 0, failed_attempts);
+        world.run(minutes(12));
+        assert!(says(&world).starts_with(&format!("{why}: {trouble}; ")), "{}", says(&world));
+        let ended = world.state.last.as_ref().expect("it has ended");
+        assert_eq!(*ended.reason, format!("{why}: {trouble}"));
+    }
+}

@@ -141,7 +141,7 @@ fn a_problem_of_the_cluster_leaves_the_spec_accepted() {
 
 #[test]
 fn why_a_rollout_goes_back_is_told_with_what_can_be_mended() {
-    let state = going_back(BackReason::ReadinessFailed(3));
+    let state = going_back(BackReason::ReadinessFailed { attempts: 3, trouble: None });
     let problem = Some(("ReplicasFailing", "the image cannot be pulled"));
     let status = render(&AgentDeploymentStatus::default(), Seen { problem, ..Seen::of(&state) }, now(0));
     assert_eq!(says(&status, DEGRADED), "True ReadinessFailed");

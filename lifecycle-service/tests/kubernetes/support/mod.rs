@@ -7,6 +7,7 @@ mod history;
 mod kubectl;
 mod operator;
 mod picture;
+mod wire;
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -34,6 +35,7 @@ pub(crate) use crew::{Crew, Cue};
 pub(crate) use history::History;
 pub(crate) use operator::Operator;
 pub(crate) use picture::{healthy, rolled_back};
+pub(crate) use wire::Wire;
 
 /// Longer than anything takes on a busy machine; nothing waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,7 +160,7 @@ impl Stage {
 
     /// One of several operators like this.
     pub(crate) async fn operator_called(&self, identity: &str) -> Operator {
-        Operator::start(self, identity, self.prometheus.as_deref(), Operator::LONG_LEASE).await
+        Operator::start(self, identity, Operator::LONG_LEASE).await
     }
 
     /// The operator after one that was killed: it need not wait for the end of the dead one's Lease.
@@ -170,7 +172,13 @@ impl Stage {
 
     /// An operator of which another takes over within seconds when it is silent.
     pub(crate) async fn rival(&self, identity: &str) -> Operator {
-        Operator::start(self, identity, self.prometheus.as_deref(), Operator::QUICK_LEASE).await
+        Operator::start(self, identity, Operator::QUICK_LEASE).await
+    }
+
+    /// The same, on a wire of its own to the API server.
+    pub(crate) async fn rival_on_a_wire(&self, identity: &str) -> (Operator, Wire) {
+        let wire = Wire::lay(self).await;
+        (Operator::start_by(wire.kubeconfig(), self, identity, Operator::QUICK_LEASE).await, wire)
     }
 
     /// What the operator asked of the API server since then, but for its Lease and the beginnings of watches.

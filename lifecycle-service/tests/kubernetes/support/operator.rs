@@ -1,5 +1,6 @@
 //! The operator as a process of its own.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,14 +32,20 @@ impl Operator {
     /// So long that it outlives an API server that is gone for a while, also on a busy machine.
     pub(super) const LONG_LEASE: [&str; 3] = ["60s", "50s", "1s"];
 
-    pub(super) async fn start(
-        stage: &Stage,
-        identity: &str,
-        prometheus: Option<&str>,
-        [duration, deadline, period]: [&str; 3],
-    ) -> Self {
+    /// An operator with this Lease: duration, renew deadline and retry period.
+    pub(super) async fn start(stage: &Stage, identity: &str, lease: [&str; 3]) -> Self {
         let kubeconfig =
             stage.control_plane.service_account_kubeconfig(&stage.namespace, ACCOUNT).await.unwrap();
+        Self::start_by(&kubeconfig, stage, identity, lease).await
+    }
+
+    /// The same, which reaches the API server as this kubeconfig says.
+    pub(super) async fn start_by(
+        kubeconfig: &Path,
+        stage: &Stage,
+        identity: &str,
+        [duration, deadline, period]: [&str; 3],
+    ) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
         command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info").args([
@@ -58,7 +65,7 @@ impl Operator {
             "--retry-period",
             period,
         ]);
-        if let Some(url) = prometheus {
+        if let Some(url) = stage.prometheus.as_deref() {
             command.args(["--prometheus", url]);
         }
         let log = std::env::temp_dir().join(format!("lifecycle-{}-{identity}-{listen}.log", stage.namespace));
