@@ -80,7 +80,7 @@ fn follow(rollout: &mut Rollout<Greeter>, greeter: &Greeter) -> anyhow::Result<(
 }
 
 /// One look at one Greeter: follow what it asks for, take the steps that are due, and say when to look again.
-async fn look(greeter: &Greeter, rollouts: &Rollouts<Greeter>) -> anyhow::Result<Action> {
+async fn look(greeter: &Arc<Greeter>, rollouts: &Rollouts<Greeter>) -> anyhow::Result<Action> {
     let Some(rollout) = rollouts.of(greeter) else { return Ok(Action::await_change()) };
     let mut rollout = rollout.lock().await;
     let name = rollout.owner().name.clone();

@@ -1,10 +1,19 @@
-//! JSON that is kept and rarely looked into.
+//! Text: JSON that is kept and rarely looked into, and what is too long to be told.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+
+/// The beginning of a text, of so many bytes at the most.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
 
 /// A JSON value, kept as its text: a tree of maps takes ten times the memory, and there is a pod template in every
 /// object, every record and every cache of both.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::Call;
 
-/// Outcomes that are remembered; the oldest are forgotten beyond that.
+/// Outcomes that are remembered; the oldest that have ended are forgotten beyond that.
 const REMEMBERED: usize = 256;
 
 /// POSTs JSON to the hook's URL: `{key, point, deployment, version, revision, hash}`, with the key in the
@@ -90,11 +90,11 @@ impl Hook for HttpHook {
                 progress.call = None;
             }
         });
-        if calls.len() >= REMEMBERED
-            && let Some(oldest) =
-                calls.iter().min_by_key(|(_, progress)| progress.started).map(|(key, _)| key.clone())
-        {
-            calls.remove(&oldest);
+        if calls.len() >= REMEMBERED {
+            // what has not ended is asked for again
+            let ended = calls.iter().filter(|(_, progress)| progress.outcome != HookOutcome::Pending);
+            let oldest = ended.min_by_key(|(_, progress)| progress.started).map(|(key, _)| key.clone());
+            oldest.map(|oldest| calls.remove(&oldest));
         }
         calls.insert(
             call.key.clone(),
@@ -212,6 +212,18 @@ mod tests {
         let (url, _received) = receiver("").await;
         let silent = outcome(&HttpHook::new(), &call("b", &url, 50)).await;
         assert!(matches!(&silent, HookOutcome::Failed(why) if why.contains("50 ms")), "{silent:?}");
+    }
+
+    /// Or it would be called again, and again.
+    #[tokio::test]
+    async fn a_hook_that_has_not_ended_is_not_forgotten_however_many_there_are() {
+        let (url, _received) = receiver("").await;
+        let hook = HttpHook::new();
+        let calls: Vec<_> = (0..=REMEMBERED).map(|n| call(&n.to_string(), &url, 60_000)).collect();
+        for call in &calls {
+            assert_eq!(hook.run(call).await.unwrap(), HookOutcome::Pending);
+        }
+        assert_eq!(hook.calls.lock().unwrap().len(), calls.len());
     }
 
     #[tokio::test]

@@ -153,6 +153,18 @@ impl Driver {
         self.held.as_ref().map(|held| &held.record.state)
     }
 
+    /// The version of the record that the state is of, as the store gave it: `Some(None)` before the first save, `None`
+    /// while nothing is held that was stored.
+    #[must_use]
+    pub fn version(&self) -> Option<&Option<StoreVersion>> {
+        self.held.as_ref().map(|held| &held.version)
+    }
+
+    /// Holds nothing any more: somebody else has saved, and the next tick loads what.
+    pub fn forget(&mut self) {
+        self.held = None;
+    }
+
     /// The plan that the rollout is on, or the newest one when none is on its way.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {

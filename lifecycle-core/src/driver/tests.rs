@@ -145,6 +145,21 @@ fn the_stored_rollout_is_ended_as_it_was_planned() {
 }
 
 #[test]
+fn what_somebody_else_has_saved_is_loaded_once_it_has_forgotten() {
+    let mut scene = Scene::interrupted();
+    let mut driver = Driver::resume(scene.stored(), scene.backends()).unwrap().unwrap();
+    let mut other = Driver::resume(scene.stored(), scene.backends()).unwrap().unwrap();
+    assert_eq!(driver.version(), Some(&Some(scene.stored().version)));
+    let ended = scene.drive(&mut other, |_| false);
+    assert_ne!(driver.version(), other.version());
+
+    driver.forget();
+    assert_eq!((driver.version(), driver.state()), (None, None));
+    assert_eq!(scene.drive(&mut driver, |_| false).phase, ended.phase);
+    assert_eq!(driver.version(), other.version());
+}
+
+#[test]
 fn commands_are_obeyed_that_need_no_spec() {
     let mut scene = Scene::interrupted();
     let mut driver = Driver::resume(scene.stored(), scene.backends()).unwrap().unwrap();

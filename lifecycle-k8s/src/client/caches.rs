@@ -229,19 +229,20 @@ impl Caches {
     }
 
     /// The Deployments that this owner controls, by its uid.
-    pub(super) fn deployments_of(&self, owner: &Owner) -> Vec<DeploymentSeen> {
+    pub(super) fn deployments_of(&self, owner: &Owner) -> Vec<Arc<DeploymentSeen>> {
         let mut all = self.deployments.group(&owner.namespace, &owner.name);
         all.retain(|deployment| deployment.owner.as_deref() == Some(&*owner.uid));
         all
     }
 
     /// The pods of the owner that one of these Deployments controls, by uid.
-    pub(super) fn pods_of(&self, owner: &Owner, deployments: &[DeploymentSeen]) -> Vec<PodSeen> {
+    pub(super) fn pods_of(&self, owner: &Owner, deployments: &[Arc<DeploymentSeen>]) -> Vec<Arc<PodSeen>> {
         let (namespace, target) = (&owner.namespace, &owner.name);
         let uids: Vec<&str> = deployments.iter().map(|deployment| deployment.uid.as_str()).collect();
-        let sets: Vec<(String, String)> = self.replica_sets.group(namespace, target);
-        let ours = |pod: &PodSeen| {
-            sets.iter().any(|(uid, owner)| *uid == pod.replica_set && uids.contains(&owner.as_str()))
+        let sets = self.replica_sets.group(namespace, target);
+        let ours = |pod: &Arc<PodSeen>| {
+            let mut theirs = sets.iter().filter(|set| set.0 == pod.replica_set);
+            theirs.any(|set| uids.contains(&set.1.as_str()))
         };
         self.pods.group(namespace, target).into_iter().filter(ours).collect()
     }
@@ -318,13 +319,13 @@ fn feed<K, V>(
     tell: Option<(UnboundedSender<Changed>, Tell)>,
 ) -> BoxFuture<'static, ()>
 where
-    K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
-    V: Clone + PartialEq + fmt::Debug + Send + 'static,
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
+    V: PartialEq + fmt::Debug + Send + Sync + 'static,
 {
     consume(Arc::clone(caches), index, watch(api, config), read, tell)
 }
 
-fn consume<K: Send + 'static, V: Clone + PartialEq + fmt::Debug + Send + 'static>(
+fn consume<K: Send + 'static, V: PartialEq + fmt::Debug + Send + Sync + 'static>(
     caches: Arc<Caches>,
     index: fn(&Caches) -> &Index<V>,
     stream: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,

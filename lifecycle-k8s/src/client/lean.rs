@@ -10,7 +10,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use super::pauses::Pauses;
 
 /// An object that is decoded without its `metadata.managedFields`, which are longer than all the rest of most
-/// objects. Kept are only the entries that name an owner of a pod template, with a digest of what they own of it: that
-/// is how a template that was changed by hand is known.
+/// objects. Of a Deployment the entries are kept that name an owner of its pod template, with a digest of what they own
+/// of it: that is how a template that was changed by hand is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lean<K>(pub(crate) K);
 
@@ -29,7 +29,7 @@ pub(crate) fn watch<K>(
     config: watcher::Config,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
 where
-    K: Resource + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + fmt::Debug + Send + 'static,
 {
     watcher(api, config).backoff(Pauses::new()).map_ok(|event| match event {
         watcher::Event::Apply(Lean(object)) => watcher::Event::Apply(object),
@@ -69,17 +69,29 @@ impl<K: Resource> Resource for Lean<K> {
     }
 }
 
-impl<'de, K: Deserialize<'de>> Deserialize<'de> for Lean<K> {
+impl<'de, K: Resource<DynamicType: Default> + Deserialize<'de>> Deserialize<'de> for Lean<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        K::deserialize(Sifted { inner: deserializer, at: Place::Object }).map(Lean)
+        let of = K::DynamicType::default();
+        let owners = match (&*K::group(&of), &*K::kind(&of)) {
+            ("apps", "Deployment") => Owners::Kept,
+            _ => Owners::Dropped,
+        };
+        K::deserialize(Sifted { inner: deserializer, at: Place::Object(owners) }).map(Lean)
     }
 }
 
 /// Which map is read.
 #[derive(Clone, Copy)]
 enum Place {
-    Object,
-    Metadata,
+    Object(Owners),
+    Metadata(Owners),
+}
+
+/// Are the owners of the pod template of any use?
+#[derive(Clone, Copy)]
+enum Owners {
+    Kept,
+    Dropped,
 }
 
 /// Reads a map of an object that describes itself, as JSON does.
@@ -133,8 +145,8 @@ struct Fields<A> {
 
 /// What the key before this value was.
 enum Next {
-    Metadata,
-    ManagedFields,
+    Metadata(Owners),
+    ManagedFields(Owners),
     Other,
 }
 
@@ -144,8 +156,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         let Some(key) = self.map.next_key::<String>()? else { return Ok(None) };
         self.next = match (self.at, &*key) {
-            (Place::Object, "metadata") => Next::Metadata,
-            (Place::Metadata, "managedFields") => Next::ManagedFields,
+            (Place::Object(owners), "metadata") => Next::Metadata(owners),
+            (Place::Metadata(owners), "managedFields") => Next::ManagedFields(owners),
             _ => Next::Other,
         };
         let key: StringDeserializer<A::Error> = key.into_deserializer();
@@ -154,8 +166,14 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<A> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         match self.next {
-            Next::Metadata => self.map.next_value_seed(Sifted { inner: seed, at: Place::Metadata }),
-            Next::ManagedFields => {
+            Next::Metadata(owners) => {
+                self.map.next_value_seed(Sifted { inner: seed, at: Place::Metadata(owners) })
+            }
+            Next::ManagedFields(Owners::Dropped) => {
+                self.map.next_value::<IgnoredAny>()?;
+                seed.deserialize(Value::Array(Vec::new())).map_err(A::Error::custom)
+            }
+            Next::ManagedFields(Owners::Kept) => {
                 let entries: Vec<Entry> = self.map.next_value()?;
                 let kept = entries.into_iter().filter_map(Entry::kept).collect();
                 seed.deserialize(Value::Array(kept)).map_err(A::Error::custom)
@@ -231,7 +249,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::apps::v1::Deployment;
+    use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+    use kube::core::PartialObjectMeta;
 
     use super::*;
 
@@ -292,6 +311,15 @@ mod tests {
         assert_eq!(one, same);
         assert_ne!(one, less);
         assert_eq!(owned(json!({})), []);
+    }
+
+    #[test]
+    fn of_others_no_owner_is_kept() {
+        let fields = json!({"f:spec": {"f:template": {"f:spec": {"f:restartPolicy": {}}}}});
+        let object = deployment(&json!([entry("kubectl-edit", &fields)])).to_string();
+        let set: Lean<PartialObjectMeta<ReplicaSet>> = serde_json::from_str(&object).unwrap();
+        assert_eq!(set.0.metadata.managed_fields, Some(Vec::new()));
+        assert_eq!(set.0.metadata.resource_version.as_deref(), Some("7"));
     }
 
     #[test]

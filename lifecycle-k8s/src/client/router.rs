@@ -119,7 +119,7 @@ impl KubeRouter {
     /// When the write failed, or this Service cannot route.
     pub async fn take_over(&self, former: &Self) -> BackendResult<()> {
         let Some(service) = self.seen() else { return Ok(()) };
-        let record = former.seen().and_then(|service| service.record);
+        let record = former.seen().and_then(|service| service.record.clone());
         let (now, before) = match record.filter(|record| self.is_owner(record)) {
             Some(record) => (Some(record.now), record.before),
             // it is gone
@@ -154,7 +154,7 @@ impl KubeRouter {
     /// # Errors
     /// When the write failed.
     pub async fn release(&self) -> BackendResult<()> {
-        let is_ours = |service: &ServiceSeen| {
+        let is_ours = |service: &Arc<ServiceSeen>| {
             let is_marked = service.is_marked || service.pinned().is_some();
             is_marked && service.record.as_ref().is_none_or(|record| self.is_owner(record))
         };
@@ -164,11 +164,11 @@ impl KubeRouter {
         Ok(())
     }
 
-    fn seen(&self) -> Option<ServiceSeen> {
+    fn seen(&self) -> Option<Arc<ServiceSeen>> {
         self.caches.services.group(&self.owner.namespace, &self.service).into_iter().next()
     }
 
-    fn find(&self, operation: &'static str) -> BackendResult<ServiceSeen> {
+    fn find(&self, operation: &'static str) -> BackendResult<Arc<ServiceSeen>> {
         self.caches.check(operation)?;
         self.seen().ok_or_else(|| {
             let message = format!(
@@ -182,7 +182,8 @@ impl KubeRouter {
     /// Endpoints of the Service: pods, and whether each gets requests.
     fn endpoints(&self) -> Vec<(String, bool)> {
         let slices = self.caches.endpoints.group(&self.owner.namespace, &self.service);
-        slices.into_iter().flat_map(|slice| slice.pods).collect()
+        let pods = slices.iter().flat_map(|slice| &slice.pods);
+        pods.map(|(name, ready)| (name.clone(), *ready)).collect()
     }
 
     /// Names of the ready pods that shall get requests.
@@ -190,7 +191,10 @@ impl KubeRouter {
         let pods = self.caches.pods_of(&self.owner, &self.caches.deployments_of(&self.owner));
         let target = route.target().map(|revision| &*revision.hash);
         let ready = pods.into_iter().filter(|pod| pod.is_ready());
-        ready.filter(|pod| route.balanced || Some(&*pod.revision) == target).map(|pod| pod.name).collect()
+        ready
+            .filter(|pod| route.balanced || Some(&*pod.revision) == target)
+            .map(|pod| pod.name.clone())
+            .collect()
     }
 
     /// Do the endpoints hold what this route asks for?

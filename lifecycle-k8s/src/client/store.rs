@@ -1,5 +1,6 @@
 //! The engine's state in the status of the object that it is about.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
@@ -83,7 +84,7 @@ impl<K: WithStatus> StatusStore<K> {
 
     /// With the object as it was seen last, which saves the first call.
     #[must_use]
-    pub fn known(self, object: K) -> Self {
+    pub fn known(self, object: Arc<K>) -> Self {
         let known = Known { from_cache: true, ..read(object) };
         Self { known: Arc::new(Mutex::new(Some(known))), ..self }
     }
@@ -112,17 +113,22 @@ impl<K: WithStatus> StatusStore<K> {
     pub async fn replace_known(&self, object: K) {
         let mut known = self.known.lock().await;
         let from_cache = known.as_ref().is_some_and(|known| known.from_cache);
-        *known = Some(Known { from_cache, ..read(object) });
+        *known = Some(Known { from_cache, ..read(Arc::new(object)) });
     }
 
-    /// Takes over the object as a watch has brought it, where it is newer and has the record that is known: somebody
-    /// edited something else, and the next save need not find that out by a conflict.
-    pub async fn seen(&self, object: &K) {
+    /// Takes over the object as a watch has brought it: where it is the same, so that there is one copy of it; where it
+    /// is newer and has the record that is known, because somebody edited something else, and the next save need not
+    /// find that out by a conflict.
+    pub async fn seen(&self, object: &Arc<K>) {
         let mut known = self.known.lock().await;
-        if let Some(known) = known.as_mut().filter(|known| is_newer(object, &known.object))
-            && text_of(object) == text_of(&*known.object)
-        {
-            known.object = Arc::new(object.clone());
+        let Some(known) = known.as_mut() else { return };
+        let is_adopted = match order(&**object, &known.object) {
+            Some(Ordering::Equal) => true,
+            Some(Ordering::Greater) => text_of(&**object) == text_of(&*known.object),
+            Some(Ordering::Less) | None => false,
+        };
+        if is_adopted {
+            known.object = Arc::clone(object);
         }
     }
 
@@ -131,17 +137,26 @@ impl<K: WithStatus> StatusStore<K> {
         self.known.lock().await.as_ref().map(|known| Arc::clone(&known.object))
     }
 
-    /// Writes what people are shown, and nothing else, unless it is there already. Says whether it wrote.
+    /// Writes what people are shown, and nothing else, unless it is there already. Says whether it wrote. `about` is the
+    /// version of the record that it is about, if it is about one ([`Driver::version`](lifecycle_core::driver::Driver::version)).
     ///
     /// # Errors
-    /// When the write failed.
-    pub async fn write_shown(&self, shown: &Map<String, Value>) -> BackendResult<bool> {
+    /// When the write failed: a conflict when the record is another one by now, because somebody else has saved.
+    pub async fn write_shown(
+        &self,
+        shown: &Map<String, Value>,
+        about: Option<&Option<StoreVersion>>,
+    ) -> BackendResult<bool> {
         let mut known = Arc::clone(&self.known).lock_owned().await;
         for attempt in 1.. {
             let current = match known.take() {
                 Some(current) => current,
                 None => self.fetch().await?,
             };
+            if about.is_some_and(|about| *about != current.version) {
+                *known = Some(current);
+                return Err(self.saved_by_another());
+            }
             let status = status_of(&*current.object);
             if shown.iter().all(|(field, value)| status.get(field).unwrap_or(&Value::Null) == value) {
                 *known = Some(current);
@@ -175,8 +190,7 @@ impl<K: WithStatus> StatusStore<K> {
             };
             if current.version != expected {
                 // somebody else drives this target too: the next load has to see what they wrote
-                let message = format!("the rollout of {} was saved by somebody else", self.name);
-                return Err(BackendError::new("kubernetes", "save", ErrorKind::Conflict, message));
+                return Err(self.saved_by_another());
             }
             let sequence = current.sequence + 1;
             let envelope = Envelope { format: FORMAT, sequence, record: record.clone() };
@@ -233,6 +247,11 @@ impl<K: WithStatus> StatusStore<K> {
         })
     }
 
+    fn saved_by_another(&self) -> BackendError {
+        let message = format!("the rollout of {} was saved by somebody else", self.name);
+        BackendError::new("kubernetes", "save", ErrorKind::Conflict, message)
+    }
+
     async fn fetch(&self) -> BackendResult<Known<K>> {
         let object: Option<K> = self.writer.get(&self.name).await?;
         let object = object.filter(|object| object.meta().uid.as_deref() == Some(&*self.uid));
@@ -240,7 +259,7 @@ impl<K: WithStatus> StatusStore<K> {
             let message = format!("{} {} is gone", K::kind(&()), self.name);
             return Err(BackendError::new("kubernetes", "load", ErrorKind::NotFound, message));
         };
-        Ok(read(object))
+        Ok(read(Arc::new(object)))
     }
 }
 
@@ -251,10 +270,12 @@ fn version_of(text: &str) -> StoreVersion {
 
 /// Versions of one resource can be compared as numbers (Kubernetes 1.35 promises it; before, it was so by chance). What
 /// cannot be compared is not newer: a save that is refused finds out.
-fn is_newer<K: Object>(object: &K, known: &K) -> bool {
+fn order<K: Object>(object: &K, known: &K) -> Option<Ordering> {
     let version = |object: &K| object.meta().resource_version.as_deref()?.parse::<u64>().ok();
-    let is_same = object.meta().uid == known.meta().uid;
-    is_same && version(object).zip(version(known)).is_some_and(|(object, known)| object > known)
+    if object.meta().uid != known.meta().uid {
+        return None;
+    }
+    Some(version(object)?.cmp(&version(known)?))
 }
 
 fn status_of<K: WithStatus>(object: &K) -> Value {
@@ -284,16 +305,16 @@ fn envelope(name: &str, text: &str) -> BackendResult<Envelope> {
     Ok(envelope)
 }
 
-fn read<K: WithStatus>(object: K) -> Known<K> {
+fn read<K: WithStatus>(object: Arc<K>) -> Known<K> {
     let name = object.meta().name.clone().unwrap_or_default();
-    let text = text_of(&object);
+    let text = text_of(&*object);
     let (sequence, damage) = match text.as_ref().map(|text| envelope(&name, text)) {
         Some(Ok(envelope)) => (envelope.sequence, None),
         Some(Err(damage)) => (0, Some(damage)),
         None => (0, None),
     };
     let version = text.map(|text| version_of(&text));
-    Known { object: Arc::new(object), sequence, version, damage, from_cache: false }
+    Known { object, sequence, version, damage, from_cache: false }
 }
 
 #[async_trait]

@@ -67,13 +67,13 @@ impl KubeWorkload {
 
     /// The Deployments of this owner, by uid.
     #[must_use]
-    pub fn deployments(&self) -> Vec<DeploymentSeen> {
+    pub fn deployments(&self) -> Vec<Arc<DeploymentSeen>> {
         self.caches.deployments_of(&self.owner)
     }
 
     /// The records of this owner's revisions, by uid.
     #[must_use]
-    pub fn records(&self) -> Vec<RevisionSeen> {
+    pub fn records(&self) -> Vec<Arc<RevisionSeen>> {
         let mut all = self.caches.revisions.group(&self.owner.namespace, &self.owner.name);
         all.retain(|record| record.owner.as_deref() == Some(&*self.owner.uid));
         all
@@ -90,17 +90,10 @@ impl KubeWorkload {
             done.extend(self.record_again(&deployment).await?);
             let Some(by) = self.changed_by(&deployment) else { continue };
             let Some(template) = self.template(&deployment.revision) else { continue };
-            let patch = json!([
-                {"op": "test", "path": "/metadata/resourceVersion", "value": deployment.resource_version},
-                {"op": "replace", "path": "/spec/template", "value": template},
-            ]);
-            let written: Deployment = self.writer.json_patch(&deployment.name, &patch).await?;
-            self.take_in(&written);
-            let owned = DeploymentSeen::of(&written).map(|seen| seen.owned).unwrap_or_default();
-            self.memory().owned.insert(deployment.uid.clone(), owned);
+            let written = self.write_template(&deployment, &template).await?;
             if written.metadata.resource_version.as_deref() == Some(&*deployment.resource_version) {
                 // it was applied by somebody else as it is: they own it too, and nothing is to be put back
-                self.memory().owned_too.insert(deployment.uid, deployment.generation);
+                self.memory().owned_too.insert(deployment.uid.clone(), deployment.generation);
                 continue;
             }
             done.push(format!(
@@ -109,6 +102,47 @@ impl KubeWorkload {
             ));
         }
         Ok(done)
+    }
+
+    /// Replaces the template of a Deployment as it was seen.
+    async fn write_template(
+        &self,
+        deployment: &DeploymentSeen,
+        template: &Value,
+    ) -> BackendResult<Deployment> {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": deployment.resource_version},
+            {"op": "replace", "path": "/spec/template", "value": template},
+        ]);
+        let written: Deployment = self.writer.json_patch(&deployment.name, &patch).await?;
+        self.take_in(&written);
+        let owned = DeploymentSeen::of(&written).map(|seen| seen.owned).unwrap_or_default();
+        self.memory().owned.insert(deployment.uid.clone(), owned);
+        Ok(written)
+    }
+
+    /// A revision that runs nothing is to run again: with probes and drain as the newest spec has them, which make no
+    /// revision of their own. Answers with the resourceVersion of its Deployment since then.
+    async fn renew(&self, deployment: &DeploymentSeen) -> BackendResult<String> {
+        let before = deployment.resource_version.clone();
+        let hash = &deployment.revision.hash;
+        let newest = self.memory().newest.clone().filter(|(newest, _)| newest == hash);
+        let record = self.record(hash);
+        let Some(((_, newest), record)) = newest.zip(record) else { return Ok(before) };
+        if newest == record.template {
+            return Ok(before);
+        }
+        // the record last: until it is the newest one, all of this is done again
+        let template = newest.value();
+        let written = self.write_template(deployment, &template).await?;
+        self.writer.delete::<ControllerRevision>(&record.name, &record.uid, None).await?;
+        self.write_record(&record.name, &deployment.revision, &template).await?;
+        Ok(written.metadata.resource_version.unwrap_or(before))
+    }
+
+    /// What was recorded of a revision.
+    fn record(&self, hash: &str) -> Option<Arc<RevisionSeen>> {
+        self.records().into_iter().find(|record| *record.hash == *hash)
     }
 
     /// Who has changed the template of a Deployment since it was seen first, or put back.
@@ -127,7 +161,7 @@ impl KubeWorkload {
     /// Without its record a revision could not be made again once its Deployment is deleted too.
     async fn record_again(&self, deployment: &DeploymentSeen) -> BackendResult<Option<String>> {
         let (name, revision) = (&deployment.name, &deployment.revision);
-        if deployment.terminating || self.records().iter().any(|record| *record.hash == *revision.hash) {
+        if deployment.terminating || self.record(&revision.hash).is_some() {
             return Ok(None);
         }
         let template = match self.template(revision) {
@@ -170,12 +204,13 @@ impl KubeWorkload {
     /// The first deletion that failed: a conflict when somebody has written to an empty group meanwhile.
     pub async fn forget_all_but(&self, remembered: &[Arc<str>]) -> BackendResult<()> {
         let is_kept = |hash: &str| remembered.iter().any(|kept| **kept == *hash);
-        let there: Vec<String> = self.deployments().into_iter().map(|deployment| deployment.uid).collect();
         {
+            let there = self.deployments();
+            let there: Vec<&String> = there.iter().map(|deployment| &deployment.uid).collect();
             let mut memory = self.memory();
             memory.unmade.retain(|hash, _| is_kept(hash));
-            memory.owned_too.retain(|uid, _| there.contains(uid));
-            memory.owned.retain(|uid, _| there.contains(uid));
+            memory.owned_too.retain(|uid, _| there.contains(&uid));
+            memory.owned.retain(|uid, _| there.contains(&uid));
         }
         for deployment in self.deployments() {
             if !is_kept(&deployment.revision.hash) && deployment.replicas == 0 && !deployment.terminating {
@@ -200,7 +235,9 @@ impl KubeWorkload {
     pub async fn delete_all(&self) -> BackendResult<bool> {
         let (deployments, records) = (self.deployments(), self.records());
         for deployment in deployments.iter().filter(|deployment| !deployment.terminating) {
-            self.writer.delete::<Deployment>(&deployment.name, &deployment.uid, None).await?;
+            // as it was seen to belong to this owner: it may have been orphaned since
+            let seen = Some(&*deployment.resource_version);
+            self.writer.delete::<Deployment>(&deployment.name, &deployment.uid, seen).await?;
         }
         for record in &records {
             self.writer.delete::<ControllerRevision>(&record.name, &record.uid, None).await?;
@@ -212,13 +249,12 @@ impl KubeWorkload {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a revision runs.
+    /// What a revision runs: what was recorded when it was made. (An edit of its probes is for pods that come when it
+    /// runs nothing.)
     fn template(&self, revision: &Revision) -> Option<Value> {
-        let newest = self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
-        let known = newest.map(|(_, template)| template).or_else(|| {
-            let record = self.records().into_iter().find(|record| *record.hash == *revision.hash)?;
-            Some(record.template)
-        });
+        let recorded = self.record(&revision.hash).map(|record| record.template.clone());
+        let newest = || self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
+        let known = recorded.or_else(|| newest().map(|(_, template)| template));
         known.map(|template| template.value())
     }
 
@@ -251,7 +287,7 @@ impl KubeWorkload {
             );
             return Err(BackendError::new("kubernetes", "scale", ErrorKind::NotFound, message));
         };
-        if !self.records().iter().any(|record| *record.hash == *wish.revision.hash) {
+        if self.record(&wish.revision.hash).is_none() {
             self.write_record(&name, &wish.revision, &template).await?;
         }
         let deployment = object::deployment(&self.owner, wish, &template);
@@ -305,7 +341,7 @@ impl Workload for KubeWorkload {
         let records = self.records();
         let now = Instant::now();
         let mut memory = self.memory();
-        memory.attempts.look(pods.iter(), now);
+        memory.attempts.look(pods.iter().map(|pod| &**pod), now);
         let mut groups: Vec<GroupStatus> = deployments
             .iter()
             .map(|deployment| {
@@ -314,7 +350,7 @@ impl Workload for KubeWorkload {
                 let readiness = record.map_or(memory.readiness, |record| record.readiness);
                 let failed = |pod: &PodSeen| memory.attempts.failed(&pod.uid, readiness, now);
                 let before = memory.confirmed.get(&deployment.revision.hash).copied();
-                group_status(deployment, pods.iter(), failed, before)
+                group_status(deployment, pods.iter().map(|pod| &**pod), failed, before)
             })
             .collect();
         memory.confirmed =
@@ -338,7 +374,11 @@ impl Workload for KubeWorkload {
         if seen.token > wish.token || (seen.token == wish.token && seen.replicas == wish.replicas) {
             return Ok(());
         }
-        let change = object::resize(&self.owner, wish, &seen.resource_version);
+        let newest = match (seen.replicas, wish.replicas) {
+            (0, 1..) => self.renew(seen).await?,
+            _ => seen.resource_version.clone(),
+        };
+        let change = object::resize(&self.owner, wish, &newest);
         let written: Deployment = self.writer.apply(&seen.name, &change).await?;
         self.take_in(&written);
         Ok(())

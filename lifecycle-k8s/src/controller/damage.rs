@@ -1,5 +1,6 @@
 //! What somebody else did to what is ours: it is put back, and told.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifecycle_core::backend::{BackendError, Token};
@@ -48,7 +49,7 @@ pub(super) fn sizes(target: &Target) -> Vec<Problem> {
     changed_sizes(&target.rollout.owner.name, state, &target.rollout.workload.deployments())
 }
 
-fn changed_sizes(name: &str, state: &State, deployments: &[DeploymentSeen]) -> Vec<Problem> {
+fn changed_sizes(name: &str, state: &State, deployments: &[Arc<DeploymentSeen>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for group in &state.groups {
         let Some(revision) = state.revision(group.revision) else { continue };
@@ -100,7 +101,7 @@ mod tests {
         serde_json::from_value(state).unwrap()
     }
 
-    fn deployment(replicas: u32, token: u64) -> DeploymentSeen {
+    fn deployment(replicas: u32, token: u64) -> Arc<DeploymentSeen> {
         let revision = Revision::new(RevisionNumber(1), "abc", Version::new(1, 5, 0));
         let object = serde_json::from_value(json!({
             "metadata": {
@@ -112,10 +113,10 @@ mod tests {
             },
             "spec": {"replicas": replicas, "selector": {}, "template": {}},
         }));
-        DeploymentSeen::of(&object.unwrap()).unwrap()
+        Arc::new(DeploymentSeen::of(&object.unwrap()).unwrap())
     }
 
-    fn told(deployments: &[DeploymentSeen]) -> Vec<String> {
+    fn told(deployments: &[Arc<DeploymentSeen>]) -> Vec<String> {
         changed_sizes("a", &state(), deployments).into_iter().map(|problem| problem.message).collect()
     }
 

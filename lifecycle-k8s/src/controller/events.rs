@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::client::{Part, Writer};
 use crate::crd::AgentDeployment;
 use crate::names;
+use crate::text::cut;
 
 /// What is told again within this long is counted up: as long as client-go's recorder keeps a series open
 /// (`refreshTime`, tools/events/event_broadcaster.go).
@@ -59,7 +60,7 @@ impl Events {
         Self { client, instance, told: Mutex::default() }
     }
 
-    /// Tells once more. An Event that cannot be written is logged: no rollout waits for it.
+    /// Tells once more. An Event that cannot be written is logged, and not tried again.
     pub(super) async fn tell(&self, object: &AgentDeployment, type_: Type, reason: &str, note: &str) {
         let note = cut(note, MAX_NOTE);
         let identity = identity(object, type_, reason, note);
@@ -142,12 +143,4 @@ fn identity(object: &AgentDeployment, type_: Type, reason: &str, note: &str) -> 
     let mut hash = DefaultHasher::new();
     (&object.metadata.uid, type_, reason, note).hash(&mut hash);
     hash.finish()
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -42,7 +42,7 @@ pub(crate) async fn reconcile(
         Err(error) => after_failure(&context, &object, &mut target, &error).await,
     };
     if how == Reconciled::Done {
-        target.failures = 0;
+        (target.failures, target.failing_since) = (0, None);
     }
     context.options.observer.reconciled(how, began.elapsed());
     Ok(action)
@@ -58,7 +58,7 @@ pub(crate) fn failed(_: Arc<AgentDeployment>, error: &Unfinished, _: Arc<Context
 async fn look(
     context: &Context,
     key: &Key,
-    object: &AgentDeployment,
+    object: &Arc<AgentDeployment>,
     target: &mut Target,
 ) -> Result<Action, BackendError> {
     if let Some(waits) = unsynced(context)? {
@@ -111,9 +111,9 @@ async fn look(
         );
     }
     // before the status, which may be what cannot be written
+    context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
     news::tell(&context.events, object, &tick.events).await;
     let later = tell(context, object, target, Some(&tick)).await?;
-    context.options.observer.stands(&key.0, &key.1, &tick.status, &tick.events);
     forget(target).await?;
     Ok(wait_for(&tick, target, later))
 }
@@ -214,11 +214,13 @@ async fn after_failure(
     context.options.observer.call_failed(error.backend, error.kind);
     target.failures += 1;
     let wait = Action::requeue(pause(target.failures));
-    if error.kind == ErrorKind::Conflict {
+    let lasts = target.failing_since.get_or_insert_with(Instant::now).elapsed() >= CALLS_TAKE;
+    if error.kind == ErrorKind::Conflict && !lasts {
         return (Reconciled::Conflict, wait);
     }
     tracing::warn!(namespace = target.rollout.owner.namespace, name = target.rollout.owner.name, %error, "to be tried again");
-    let problem = Problem::worst(std::slice::from_ref(error));
+    let worst = Problem::worst(std::slice::from_ref(error));
+    let problem = worst.or_else(|| lasts.then(|| Problem::of(error)));
     if problem.is_some() && target.told != problem {
         // the status itself may be what cannot be written: an Event is the second way to be heard
         if let Err(error) = super::shown::write(target, None, problem.clone()).await {

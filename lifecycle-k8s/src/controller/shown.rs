@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use lifecycle_core::backend::{BackendResult, News, Record};
-use lifecycle_core::driver::Tick;
+use lifecycle_core::backend::{BackendResult, ErrorKind, News, Record};
+use lifecycle_core::driver::{Driver, Tick};
 use lifecycle_core::machine::{Event, EventKind, State};
 use lifecycle_core::plan::Plan;
 use lifecycle_core::report::Status;
@@ -102,7 +102,15 @@ pub(super) async fn write(
         return Ok(Some(left));
     }
     tracing::debug!(name = target.rollout.owner.name, ?before, ?after, "the status is written by itself");
-    target.rollout.store.write_shown(&fields(before, &after)).await?;
+    let about = target.rollout.driver.as_ref().and_then(Driver::version);
+    let written = target.rollout.store.write_shown(&fields(before, &after), about).await;
+    if written.as_ref().is_err_and(|error| error.kind == ErrorKind::Conflict)
+        && let Some(driver) = &mut target.rollout.driver
+    {
+        // what was rendered may be of a record that is none any more
+        driver.forget();
+    }
+    written?;
     target.moved = None;
     Ok(None)
 }

@@ -37,6 +37,8 @@ pub(crate) struct Target {
     pub(super) told: Option<Problem>,
     /// Looks in a row that failed.
     pub(super) failures: u32,
+    /// Since when.
+    pub(super) failing_since: Option<Instant>,
     /// Looks in a row of which a call failed.
     pub(super) errors: u32,
     /// What of that is in the log.
@@ -59,17 +61,18 @@ pub(crate) struct Target {
 
 impl Target {
     /// The target that this object is. Nothing was looked at yet.
-    pub(crate) fn new(context: &Context, owner: Owner, object: &AgentDeployment) -> Self {
+    pub(crate) fn new(context: &Context, owner: Owner, object: &Arc<AgentDeployment>) -> Self {
         let shown = Arc::new(Mutex::new(Shown::default()));
         let show = super::shown::show(&owner, Arc::clone(&shown));
         Self {
-            rollout: Rollout::new(Arc::clone(&context.cluster), owner, object.clone(), show),
+            rollout: Rollout::new(Arc::clone(&context.cluster), owner, Arc::clone(object), show),
             shown,
             refused: None,
             commanded: None,
             misunderstood: None,
             told: None,
             failures: 0,
+            failing_since: None,
             errors: 0,
             logged: Logged::default(),
             erring: None,
@@ -87,7 +90,7 @@ impl Target {
     pub(super) async fn tick(
         &mut self,
         context: &Context,
-        object: &AgentDeployment,
+        object: &Arc<AgentDeployment>,
         now: Timestamp,
     ) -> BackendResult<Option<Tick>> {
         self.rollout.store.seen(object).await;
@@ -102,10 +105,12 @@ impl Target {
         {
             let answered = object.status.as_ref().and_then(|status| status.last_command.as_ref());
             match (command::parse(text), &mut self.rollout.driver) {
-                (Ok(command), _) if answered.is_some_and(|answer| is_reused(&command, answer)) => {
-                    misunderstood = answered.map(|answer| Misunderstood::used(&command, answer));
-                }
-                (Ok(command), Some(driver)) => driver.command(command),
+                (Ok(command), Some(driver)) => match driver.state() {
+                    Some(state) if is_reused(&command, answered, state) => {
+                        misunderstood = Some(Misunderstood::used(&command, answered));
+                    }
+                    _ => driver.command(command),
+                },
                 (Ok(command), None) => misunderstood = Some(Misunderstood::too_early(&command)),
                 (Err(problem), _) => misunderstood = Some(problem),
             }
@@ -197,7 +202,9 @@ impl Target {
     }
 }
 
-/// Has this id the answer to another command?
-fn is_reused(command: &Command, answered: &CommandAnswer) -> bool {
-    *command.id == *answered.id && command.kind.to_string() != answered.command
+/// Was this id that of another command? (Of this one, the answer is the last one: it is read again by the next process.)
+fn is_reused(command: &Command, answered: Option<&CommandAnswer>, state: &State) -> bool {
+    let before = answered.filter(|answer| *answer.id == *command.id);
+    let is_answered = before.is_some_and(|answer| answer.command == command.kind.to_string());
+    !is_answered && (before.is_some() || state.seen_commands.contains(&command.id))
 }

@@ -50,7 +50,7 @@ impl<K> fmt::Debug for Rollout<K> {
 impl<K: WithStatus> Rollout<K> {
     /// The rollouts of this object, with what people are shown in its status. Nothing was looked at yet.
     #[must_use]
-    pub fn new(cluster: Arc<Cluster>, owner: Owner, object: K, show: Arc<Show<K>>) -> Self {
+    pub fn new(cluster: Arc<Cluster>, owner: Owner, object: Arc<K>, show: Arc<Show<K>>) -> Self {
         let writer = Writer::new(cluster.client().clone(), owner.namespace.clone());
         let workload = KubeWorkload::new(owner.clone(), writer.clone(), Arc::clone(cluster.caches()));
         let store = StatusStore::new(writer.clone(), owner.name.clone(), owner.uid.clone());

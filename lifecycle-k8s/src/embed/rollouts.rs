@@ -50,8 +50,8 @@ impl<K: WithStatus> Rollouts<K> {
 
     /// The rollouts of this object, `None` when it has no namespace or is being deleted: what was made belongs to
     /// it, and goes with it.
-    pub fn of(&self, object: &K) -> Option<Arc<tokio::sync::Mutex<Rollout<K>>>> {
-        let owner = Owner::of(object)?;
+    pub fn of(&self, object: &Arc<K>) -> Option<Arc<tokio::sync::Mutex<Rollout<K>>>> {
+        let owner = Owner::of(&**object)?;
         let key = key(&owner);
         if object.meta().deletion_timestamp.is_some() {
             self.forget_key(&key);
@@ -59,7 +59,7 @@ impl<K: WithStatus> Rollouts<K> {
         }
         let uid = owner.uid.clone();
         Some(self.entries.get(&key, &uid, || {
-            Rollout::new(Arc::clone(&self.cluster), owner, object.clone(), Arc::clone(&self.show))
+            Rollout::new(Arc::clone(&self.cluster), owner, Arc::clone(object), Arc::clone(&self.show))
         }))
     }
 

@@ -6,7 +6,7 @@ use lifecycle_core::backend::Token;
 use lifecycle_core::version::{Revision, RevisionNumber, Version};
 use serde_json::Value;
 
-use super::{annotation, controller_of, labels_of};
+use super::{annotation, controller_of, labels_of, said};
 use crate::names;
 
 /// A child Deployment, as far as a rollout looks at it.
@@ -103,7 +103,7 @@ fn trouble(deployment: &Deployment) -> Option<String> {
     let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
     let failure = conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
     let reason = failure.reason.as_deref().unwrap_or("ReplicaFailure");
-    Some(format!("{reason}: {}", failure.message.as_deref().unwrap_or("no message")))
+    Some(format!("{reason}: {}", said(failure.message.as_deref())))
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@ pub fn controller_of(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
 }
 
+/// What Kubernetes says of a trouble, as much of it as is kept: it goes into the record, the status and Events. (Why a
+/// process could not be started can be its whole configuration.)
+fn said(message: Option<&str>) -> &str {
+    const MOST: usize = 512;
+    message.map_or("no message", |message| crate::text::cut(message, MOST))
+}
+
 /// Which rollout target and revision an object belongs to, by its labels.
 #[must_use]
 pub fn labels_of(meta: &ObjectMeta) -> Option<(&str, &str)> {

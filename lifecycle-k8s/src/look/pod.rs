@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 
-use super::{controller_of, labels_of};
+use super::{controller_of, labels_of, said};
 
 /// A pod, as far as a rollout looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,14 +98,14 @@ fn trouble(status: Option<&PodStatus>, containers: &[ContainerStatus]) -> Option
     let waiting = first.iter().chain(containers).find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| !USUAL.contains(reason))?;
-        let message = waiting.message.as_deref().unwrap_or("no message");
+        let message = said(waiting.message.as_deref());
         Some(format!("container {}: {reason}: {message}", container.name))
     });
     waiting.or_else(|| {
         let conditions = status?.conditions.as_deref()?;
         let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
         let reason = scheduled.reason.as_deref().filter(|_| scheduled.status == "False")?;
-        Some(format!("{reason}: {}", scheduled.message.as_deref().unwrap_or("no message")))
+        Some(format!("{reason}: {}", said(scheduled.message.as_deref())))
     })
 }
 
@@ -157,6 +157,15 @@ mod tests {
         assert_eq!(
             waits("ImagePullBackOff").trouble.as_deref(),
             Some("container app: ImagePullBackOff: no such image")
+        );
+        let long = json!({"containerStatuses": [{
+            "name": "app", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "RunContainerError", "message": "no such file: ".repeat(999)}},
+        }]});
+        let told = seen(long).trouble.unwrap();
+        assert!(
+            told.starts_with("container app: RunContainerError: no such file: ") && told.len() < 600,
+            "{told}"
         );
         assert_eq!(waits("ContainerCreating").trouble, None);
         assert_eq!(waits("ContainerCreating").probing, Probing::NotYet);

@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
     }
 
     fn ready_pods(&self, of: &Revision) -> Vec<String> {
-        self.target.pods(of).into_iter().filter(|pod| pod.is_ready()).map(|pod| pod.name).collect()
+        self.target.pods(of).into_iter().filter(|pod| pod.is_ready()).map(|pod| pod.name.clone()).collect()
     }
 }
 

@@ -136,6 +136,12 @@ async fn a_late_record_is_refused() {
     goes_on.save(&record(2), Some(before.clone())).await.unwrap();
 
     let written = agent(&target).await;
+    let shown = json!({"phase": "unhealthy", "weight": 40}).as_object().unwrap().clone();
+    // the second time it has read what is there, and is about its own record still
+    for _ in 0..2 {
+        refused(ErrorKind::Conflict, stopped.write_shown(&shown, Some(&Some(before.clone()))).await);
+        assert_eq!(agent(&target).await, written);
+    }
     refused(ErrorKind::Conflict, stopped.save(&record(3), Some(before)).await);
     assert_eq!(agent(&target).await, written);
     assert_eq!(stopped.load().await.unwrap().unwrap().record, record(2));

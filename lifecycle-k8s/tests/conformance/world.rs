@@ -169,7 +169,7 @@ impl Target {
     }
 
     /// The pods of a revision, by name.
-    pub(crate) fn pods(&self, of: &Revision) -> Vec<PodSeen> {
+    pub(crate) fn pods(&self, of: &Revision) -> Vec<Arc<PodSeen>> {
         let mut pods = self.caches.pods.group(self.namespace(), TARGET);
         pods.retain(|pod| pod.revision == *of.hash);
         pods

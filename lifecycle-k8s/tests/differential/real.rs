@@ -73,7 +73,7 @@ impl<'a> Real<'a> {
     /// A replica that was not asked to stop; a ready one where there is one.
     fn replica(&self, number: u32) -> Result<String, ErrorKind> {
         let pods = self.target.pods(&revision(number)).into_iter().filter(|pod| pod.is_created());
-        pods.max_by_key(|pod| pod.ready).map(|pod| pod.name).ok_or(ErrorKind::NotFound)
+        pods.max_by_key(|pod| pod.ready).map(|pod| pod.name.clone()).ok_or(ErrorKind::NotFound)
     }
 
     async fn seen(&self) -> Seen {

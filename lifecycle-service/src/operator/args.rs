@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use lifecycle_core::spec::parse_duration;
 use lifecycle_k8s::names;
+use lifecycle_prom::Metrics;
 
 use super::trace::LogFormat;
 use crate::rbac::{lease_name, namespace};
@@ -23,7 +24,7 @@ pub(crate) struct OperatorArgs {
     #[arg(long, env = "LIFECYCLE_PROMETHEUS", value_name = "URL")]
     pub(super) prometheus: Option<String>,
     /// Label of the metrics that carries the revision's hash
-    #[arg(long, default_value = "revision", value_name = "LABEL")]
+    #[arg(long, default_value = "revision", value_name = "LABEL", value_parser = label)]
     pub(super) revision_label: String,
     /// How many AgentDeployments are looked at at once
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -35,7 +36,7 @@ pub(crate) struct OperatorArgs {
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub(super) lease_namespace: Option<String>,
     /// Name of this operator in the Lease [default: host name and process id]
-    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    #[arg(long, env = "POD_NAME", value_name = "NAME", value_parser = identity)]
     pub(super) identity: Option<String>,
     /// How long a Lease is good that is not renewed
     #[arg(long, default_value = "15s", value_parser = duration, value_name = "DURATION")]
@@ -52,6 +53,17 @@ pub(crate) struct OperatorArgs {
     /// Form of the log
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    Metrics::default().revision_label(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn identity(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must not be empty: it tells operators with one Lease apart".to_owned()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -95,5 +107,18 @@ mod tests {
         assert!(Operator::try_parse_from(twice).is_err() && Rbac::try_parse_from(twice).is_err());
         let bad = ["it", "--watch-namespace", ""];
         assert!(Operator::try_parse_from(bad).is_err() && Rbac::try_parse_from(bad).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_flag() {
+        for (flag, value, says) in [
+            ("--revision-label", "a b", "a b"),
+            ("--identity", " ", "must not be empty"),
+            ("--lease-duration", "0s", "must be longer than 0"),
+            ("--concurrency", "0", "1..=1024"),
+        ] {
+            let error = Operator::try_parse_from(["it", flag, value]).unwrap_err().to_string();
+            assert!(error.contains(flag) && error.contains(says), "{error}");
+        }
     }
 }

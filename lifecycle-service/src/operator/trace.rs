@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, layer::SubscriberExt as _};
@@ -37,11 +38,17 @@ pub(crate) fn start(format: LogFormat, filter: Option<&str>) -> Result<(), BadIn
 
 fn filter(text: Option<&str>) -> Result<EnvFilter, BadInput> {
     let text = text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(DEFAULT_FILTER);
-    EnvFilter::try_new(text).map_err(|error| {
+    let refused = |problem: String| {
         let accepted =
-            "write a level (error, warn, info, debug, trace) or a list like info,lifecycle_k8s=debug";
-        BadInput::new(format!("log filter {text:?}: {error}; {accepted}"))
-    })
+            "write a level (error, warn, info, debug, trace, off) or a list like info,lifecycle_k8s=debug";
+        BadInput::new(format!("log filter {text:?}: {problem}; {accepted}"))
+    };
+    // one word that is no level would be a part of a program, logged in full
+    let is_level = |word: &str| word.contains(['=', '[']) || word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = text.split(',').map(str::trim).find(|word| !is_level(word)) {
+        return Err(refused(format!("{word:?} is not a level")));
+    }
+    EnvFilter::try_new(text).map_err(|error| refused(error.to_string()))
 }
 
 fn subscriber<W>(
@@ -120,10 +127,12 @@ mod tests {
         assert_eq!(lines("lifecycle_k8s=debug"), 2);
         assert_eq!(lines(" "), 1);
         assert!(logged(LogFormat::Text, Some("info")).contains("a connection"));
-        let error = filter(Some("info,lifecycle_k8s=loud")).unwrap_err().to_string();
-        assert!(
-            error.contains("log filter \"info,lifecycle_k8s=loud\"") && error.contains("write a level"),
-            "{error}"
-        );
+        for bad in ["info,lifecycle_k8s=loud", "loud", "info,operator"] {
+            let error = filter(Some(bad)).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("log filter {bad:?}")) && error.contains("write a level"),
+                "{error}"
+            );
+        }
     }
 }

@@ -11,7 +11,7 @@ use lifecycle_testkit::kubernetes::load::{Load, Who};
 use lifecycle_testkit::kubernetes::prometheus::{Prometheus, PrometheusOptions};
 use serde_json::{Value, json};
 
-use crate::support::{NAME, Operator, Stage, Version, create, run, until, until_within};
+use crate::support::{Agent, NAME, Operator, Stage, Version, create, run, until, until_within};
 
 /// Whoever applied something bad is told within this time.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
@@ -124,6 +124,23 @@ fn an_image_that_cannot_be_pulled_is_named() {
         let bad = version("canary", "1.5.0").image("agent-ap").manifest();
         scene.applied_is_told(&bad, REPLICAS_FAIL, &["agent-ap:1.5.0", "not found"]).await;
         scene.mended_is_promoted(&version("canary", "1.5.0")).await;
+    });
+}
+
+/// Long after the pods are gone that could tell.
+#[test]
+fn why_a_first_deployment_has_failed_stays_to_be_read() {
+    run(async {
+        let stage = Stage::new("first-no-image").await;
+        stage.service().await;
+        let _operator = stage.operator().await;
+        let bad = version("canary", "1.4.0").image("agent-ap").with(json!({"progressDeadline": "4s"}));
+        stage.apply(&bad.manifest());
+        let is_over = |agent: &Agent| agent.phase() == "unhealthy" && agent.canary().is_none();
+        let failed = stage.until("the failure", is_over).await;
+        assert_eq!(failed.condition("Degraded"), ("True", "Failed"), "{failed:?}");
+        let why = failed.says("Degraded");
+        assert!(why.contains("no progress for 4s: ") && why.contains("agent-ap:1.4.0"), "{why}");
     });
 }
 

@@ -95,52 +95,90 @@ fn the_second_operator_takes_over_when_the_leader_is_killed() {
     });
 }
 
-/// The leader is stopped by its machine for longer than its Lease while a write of its is on its way; another one has
-/// aborted when it goes on. The API server refuses what arrives then, because it carries what it was decided on.
-async fn late(namespace: &str, write: &'static [&'static str]) {
-    let stage = Stage::new(namespace).await;
-    stage.service().await;
-    let (mut first, wire) = stage.rival_on_a_wire("first").await;
-    first.until_leading(&stage).await;
-    stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
-    let second = stage.rival("second").await;
+/// A write of a rollout to 1.5.0.
+struct Late {
+    namespace: &'static str,
+    /// Words of its line.
+    write: &'static [&'static str],
+    /// How it is refused.
+    code: u16,
+    version: Version,
+    /// The state of the rollout, long after it, in which another leader aborts.
+    then: fn(&Agent) -> bool,
+}
+
+impl Late {
+    /// The leader is stopped by its machine for longer than its Lease while the write is on its way; another one has
+    /// aborted when it goes on. The API server refuses what arrives then, because it carries what it was decided on.
+    async fn play(self) {
+        let Self { namespace, write, code, version, then } = self;
+        let stage = Stage::new(namespace).await;
+        stage.service().await;
+        let (mut first, wire) = stage.rival_on_a_wire("first").await;
+        first.until_leading(&stage).await;
+        stage.deploy(&Version::new(version.strategy, "1.4.0").unchecked()).await;
+        let second = stage.rival("second").await;
+        let (line, ()) = tokio::join!(wire.hold(write), async { stage.apply(&version.manifest()) });
+
+        first.process.freeze().unwrap();
+        second.until_leading(&stage).await;
+        stage.until("a later step", then).await;
+        stage.kubectl(&["annotate", "agentdeploy", "edge-agent", "enis.andaon.com/command=a1 abort"]);
+        // with all its numbers: nothing is left to be written
+        let is_back = |agent: &Agent| {
+            agent.went_back_to("1.4.0", 4) && agent.says("Available").starts_with("4 replicas serve")
+        };
+        stage.until("the way back", is_back).await;
+        // but what the cluster says of its own objects in their status
+        let all = [
+            "get",
+            "agentdeployments,deployments,controllerrevisions,services",
+            "--output=jsonpath={range .items[*]}{.kind}{.metadata.name}{.metadata.annotations}{.spec}{.data}{end}",
+        ];
+        let newest = async || stage.agent().await.metadata.resource_version;
+        let before = (stage.kubectl(&all), newest().await);
+        first.process.thaw().unwrap();
+        let (status, said) = wire.let_go().await;
+        println!("{line}: {status}: {said}");
+        assert_eq!(status, code, "{line}: {said}");
+
+        // it knows that it no longer leads
+        until("the end of the first", async || first.process.exited().unwrap().map(drop).ok_or(())).await;
+        assert_eq!((stage.kubectl(&all), newest().await), before, "{}", first.log());
+    }
+}
+
+/// Of a canary that stays at its second step.
+fn late_in_a_canary(namespace: &'static str, write: &'static [&'static str]) -> Late {
     let steps = serde_json::json!([{"setWeight": 25, "bake": "1s"}, {"setWeight": 50, "bake": "1h"}]);
-    let slow =
-        Version::new("canary", "1.5.0").unchecked().with(serde_json::json!({"canary": {"steps": steps}}));
-    let (line, ()) = tokio::join!(wire.hold(write), async { stage.apply(&slow.manifest()) });
-
-    first.process.freeze().unwrap();
-    second.until_leading(&stage).await;
-    stage.until("the second step", |agent| agent.status.step == 2).await;
-    stage.kubectl(&["annotate", "agentdeploy", "edge-agent", "enis.andaon.com/command=a1 abort"]);
-    // with all its numbers: nothing is left to be written
-    let is_back = |agent: &Agent| {
-        agent.went_back_to("1.4.0", 4) && agent.says("Available").starts_with("4 replicas serve")
-    };
-    let before = stage.until("the way back", is_back).await.object.metadata.resource_version;
-    let deployments = stage.kubectl(&["get", "deployments", "-o", "yaml"]);
-    first.process.thaw().unwrap();
-    let (status, said) = wire.let_go().await;
-    println!("{line}: {status}: {said}");
-    assert_eq!(status, 409, "{line}: {said}");
-
-    // it knows that it no longer leads
-    until("the end of the first", async || first.process.exited().unwrap().map(drop).ok_or(())).await;
-    assert_eq!(stage.agent().await.metadata.resource_version, before, "{}", first.log());
-    assert_eq!(stage.kubectl(&["get", "deployments", "-o", "yaml"]), deployments, "{}", first.log());
+    let slow = serde_json::json!({"canary": {"steps": steps}});
+    let version = Version::new("canary", "1.5.0").unchecked().with(slow);
+    Late { namespace, write, code: 409, version, then: |agent| agent.status.step == 2 }
 }
 
 #[test]
 fn a_late_size_is_refused() {
-    run(late("late-size", &["PATCH ", "/deployments/"]));
+    run(late_in_a_canary("late-size", &["PATCH ", "/deployments/"]).play());
 }
 
 #[test]
 fn a_late_save_is_refused() {
-    run(late("late-save", &["/agentdeployments/edge-agent/status"]));
+    run(late_in_a_canary("late-save", &["PATCH ", "/agentdeployments/edge-agent/status"]).play());
 }
 
 #[test]
 fn a_late_creation_is_refused() {
-    run(late("late-creation", &["POST ", "/deployments?"]));
+    run(late_in_a_canary("late-creation", &["POST ", "/deployments?"]).play());
+}
+
+#[test]
+fn a_late_switch_is_refused() {
+    let slow = serde_json::json!({"blueGreen": {"validate": "1s", "monitor": "1h"}});
+    let version = Version::new("blue-green", "1.5.0").unchecked().with(slow);
+    let write = &["PATCH ", "/services/edge-agent"];
+    // a JSON patch of which a test does not hold
+    let code = 422;
+    let late =
+        Late { namespace: "late-switch", write, code, version, then: |agent| agent.status.weight == 100 };
+    run(late.play());
 }

@@ -9,9 +9,14 @@ use serde_json::json;
 
 use crate::support::{Agent, Operator, Stage, Version, run, until, until_within};
 
-/// Waits for its end, which is a good one and comes soon.
+/// Asks it to end.
 async fn ends_well(operator: &mut Operator) {
     operator.process.terminate().unwrap();
+    has_ended_well(operator).await;
+}
+
+/// Waits for its end, which is a good one and comes soon.
+async fn has_ended_well(operator: &mut Operator) {
     let ended = until_within(Duration::from_secs(10), "the end", async || {
         operator.process.exited().unwrap().ok_or_else(|| operator.log())
     })
@@ -58,6 +63,33 @@ async fn until_forbidden(operator: &Operator, resource: &str) {
         }
     })
     .await;
+}
+
+#[test]
+fn a_write_that_is_on_its_way_is_finished_before_the_end() {
+    run(async {
+        let stage = Stage::new("write-ended").await;
+        stage.service().await;
+        let (mut operator, wire) = stage.rival_on_a_wire("first").await;
+        operator.until_leading(&stage).await;
+        stage.deploy(&Version::new("canary", "1.4.0").unchecked()).await;
+        let next = Version::new("canary", "1.5.0").unchecked().manifest();
+        let (line, ()) = tokio::join!(wire.hold(&["PATCH ", "/agentdeployments/edge-agent/status"]), async {
+            stage.apply(&next);
+        });
+
+        operator.process.terminate().unwrap();
+        until("it was told to end", async || {
+            let log = std::fs::read_to_string(operator.process.log()).unwrap();
+            if log.contains("ending") { Ok(()) } else { Err(log) }
+        })
+        .await;
+        assert!(operator.is_alive() && holder(&stage).await.as_deref() == Some("first"), "{line}");
+        let (status, said) = wire.let_go().await;
+        assert_eq!(status, 200, "{line}: {said}");
+        has_ended_well(&mut operator).await;
+        assert_eq!(holder(&stage).await, None);
+    });
 }
 
 /// Far less than the Lease of the first one lasts, which is a minute.

@@ -26,6 +26,33 @@ async fn kept(stage: &Stage) -> (Vec<String>, Vec<String>) {
     kept
 }
 
+/// Probes make no revision of their own: a version that failed by one is tried again with another.
+#[test]
+fn a_version_that_is_tried_again_has_the_probes_of_the_newest_spec() {
+    run(async {
+        let stage = Stage::new("probes-mended").await;
+        stage.service().await;
+        let _operator = stage.operator().await;
+        let version = Version::new("rolling", "1.4.0").unchecked().replicas(2);
+        let bad = json!({"healthCheck": {"endpoint": "/nowhere"}, "progressDeadline": "4s"});
+        stage.apply(&version.clone().with(bad).manifest());
+        let has_failed = |agent: &Agent| {
+            agent.phase() == "unhealthy" && agent.canary().is_none() && agent.status.current_replicas == 0
+        };
+        let failed = stage.until("the failure", has_failed).await;
+
+        stage.apply(&version.manifest());
+        stage.until("the mended spec is read", Agent::is_current).await;
+        assert_eq!(kept(&stage).await.0, ["1.4.0"], "{failed:?}");
+        stage.kubectl(&["annotate", "agentdeploy", NAME, "enis.andaon.com/command=again retry"]);
+        stage.until_serving("1.4.0", 2).await;
+        // and so would one be that is made again from its record
+        let records = stage.api::<ControllerRevision>().list(&ListParams::default()).await.unwrap().items;
+        let templates = json!(records.iter().map(|record| &record.data).collect::<Vec<_>>()).to_string();
+        assert!(records.len() == 1 && !templates.contains("/nowhere"), "{templates}");
+    });
+}
+
 #[test]
 fn revisions_beyond_the_limit_go_with_their_records() {
     run(async {

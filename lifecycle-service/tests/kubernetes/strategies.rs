@@ -49,6 +49,10 @@ pub(crate) async fn good_canary(stage: &Stage, crew: Crew) {
     )
     .await;
 
+    // its own, and the first deployment before it
+    let promoted = "\nlifecycle_rollout_outcomes_total{outcome=\"promoted\"} 2\n";
+    assert!(crew.metrics().await.is_none_or(|metrics| metrics.contains(promoted)));
+
     let report = without_a_loss(load, since, &crew).await;
     let during = report.tally_in(Who::All, since..report.lasted);
     assert!(during.ok > 500 && during.failed == 0, "{during:?}");

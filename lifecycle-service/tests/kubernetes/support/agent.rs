@@ -9,7 +9,7 @@ use super::NAME;
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) version: &'static str,
-    strategy: &'static str,
+    pub(crate) strategy: &'static str,
     replicas: u32,
     checks: Value,
     env: Vec<(&'static str, &'static str)>,

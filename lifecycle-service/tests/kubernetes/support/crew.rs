@@ -143,6 +143,12 @@ impl Crew {
         assert_eq!(there.len(), revisions, "{there:#?}");
     }
 
+    /// What the operator that lasts tells Prometheus; nothing of one that was killed.
+    pub(crate) async fn metrics(&self) -> Option<String> {
+        let running = self.running.lock().await;
+        self.is_steady().then(|| running.operator.metrics())
+    }
+
     /// What the operator has logged last.
     pub(crate) async fn log(&self) -> String {
         self.running.lock().await.operator.log()

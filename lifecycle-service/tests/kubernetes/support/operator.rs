@@ -1,5 +1,6 @@
 //! The operator as a process of its own.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -95,6 +96,15 @@ impl Operator {
             if holder.as_deref() == Some(&*self.identity) { Ok(()) } else { Err(holder) }
         })
         .await;
+    }
+
+    /// What it tells Prometheus.
+    pub(crate) fn metrics(&self) -> String {
+        let mut connection = std::net::TcpStream::connect(&self.listen).unwrap();
+        connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Is it the process that was started, all the while?

@@ -23,8 +23,8 @@ impl Crew {
     /// What cannot be known before is checked by itself: times, generations, the name of a revision, the record of
     /// the engine, and whose Events they are. `...` stands for any text.
     ///
-    /// An operator that is killed can take an Event with it, and the next one counts anew: then there are only Events
-    /// of these.
+    /// An operator that is killed can take an Event with it, and the next one counts anew: then there are some of
+    /// these Events, and no other.
     pub(crate) async fn until_shown(&self, status: &str, events: &str) {
         let stage = self.stage();
         until("what people are shown", async || {
@@ -32,10 +32,11 @@ impl Crew {
             let shown = (stage.shown(&agent), stage.told(&agent).await);
             let is_told = match self.is_steady() {
                 true => fits(&shown.1, events),
-                false => shown
-                    .1
-                    .iter()
-                    .all(|line| lines(events).any(|known| is_like(uncounted(line), uncounted(known)))),
+                false => {
+                    let is_known =
+                        |line: &String| lines(events).any(|known| is_like(uncounted(line), uncounted(known)));
+                    !shown.1.is_empty() && shown.1.iter().all(is_known)
+                }
             };
             if fits(&shown.0, status) && is_told { Ok(()) } else { Err(shown) }
         })
