@@ -31,8 +31,8 @@ impl Misunderstood {
     /// Each id is carried out once.
     pub(super) fn used(command: &Command, answered: Option<&CommandAnswer>) -> Self {
         let before = answered.filter(|answer| *answer.id == *command.id);
-        let before = before.map_or("another command", |answer| &answer.command);
-        let why = format!("the id {} was that of {before} already; write a new one", command.id);
+        let before = before.map_or_else(|| "used".to_owned(), |answer| format!("that of {}", answer.command));
+        let why = format!("the id {} was {before} before; write a new one", command.id);
         Self { id: command.id.to_string(), command: command.kind.to_string(), why }
     }
 

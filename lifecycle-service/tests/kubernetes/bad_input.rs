@@ -232,7 +232,7 @@ fn a_command_before_any_rollout_is_refused_and_not_kept_for_later() {
         // and an id is that of one command
         let again = "enis.andaon.com/command=e1 pause";
         stage.kubectl(&["annotate", "agentdeploy", NAME, "--overwrite", again]);
-        stage.until_told("CommandRefused", "the id e1 was that of abort already").await;
+        stage.until_told("CommandRefused", "the id e1 was that of abort before").await;
         let agent = stage.until("the answer", |agent| agent.answered("e1")).await;
         assert_eq!(agent.condition("Paused").0, "False", "{agent:?}");
     });

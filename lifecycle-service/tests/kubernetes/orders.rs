@@ -103,6 +103,10 @@ pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: 
     // each id runs once, also where another operator carried it out
     crew.kill().await;
     order(stage, "c3 abort");
+    if crew.is_steady() {
+        // (one that has only just begun cannot tell it from what it was killed in the middle of)
+        stage.until("a refusal", |agent| agent.answered("c3")).await;
+    }
     order(stage, "c6 dance");
     let agent = stage.until("a refusal", |agent| agent.answered("c6")).await;
     let answer = agent.status.last_command.unwrap();
@@ -231,6 +235,7 @@ const TOLD_BY_THEN: &str = "
     Normal CommandDone: promote-full (c5) (promote-full)
     Normal GateOverruled: step 2 of 2 passed by command (GateOverruled)
     Normal Promoted: 1.5.0 is stable (Promoted)
+    Warning CommandRefused: abort (c3) refused: the id c3 was used before; write a new one (abort)
     Warning CommandRefused: dance (c6) refused: write \"<id> <command>\" with a new id for each command; commands are \
         pause, resume, promote, promote-full, abort, retry, rollback, rollback VERSION (dance)";
 

@@ -92,7 +92,7 @@ impl Crew {
     }
 
     /// Does one operator last?
-    pub(super) const fn is_steady(&self) -> bool {
+    pub(crate) const fn is_steady(&self) -> bool {
         self.kills.is_none()
     }
 
