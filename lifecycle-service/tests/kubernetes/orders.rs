@@ -86,6 +86,7 @@ pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: 
     crew.survived().await;
     let agent = stage.until("the way back", |agent| agent.went_back_to("1.4.0", 6)).await;
     done(&agent, "c3", "abort");
+    crew.until_shown(ABORTED, &format!("{TOLD_WHILE_PAUSED}{TOLD_OF_THE_ABORT}")).await;
 
     crew.kill_at([Cue::answered("c4"), Cue::save()]);
     order(stage, "c4 retry");
@@ -93,6 +94,7 @@ pub(crate) async fn pause_scale_resume_abort_retry_promote(stage: &Stage, crew: 
     let agent = stage.until("the second step again", |agent| agent.status.step == 2).await;
     assert_eq!((agent.stable(), agent.canary()), (Some("1.4.0"), Some("1.5.0")));
     done(&agent, "c4", "retry");
+    crew.until_shown(TRIED_AGAIN, TOLD_OF_THE_RETRY).await;
 
     crew.kill_at([Cue::answered("c5"), Cue::save()]);
     order(stage, "c5 promote-full");
@@ -193,6 +195,76 @@ const TOLD_WHILE_PAUSED: &str = "
     Normal CommandDone: pause (c1) (pause)
     Normal Paused: the command pause was given (PauseCommand)
     Normal Resized: from 4 to 6 replicas (Resized)";
+
+const ABORTED: &str = "
+    Ready: False RolledBack the command abort was given
+    Accepted: True Accepted the spec is followed
+    Available: True ReplicasAvailable 6 replicas serve, 6 wanted
+    Progressing: False Ended the command abort was given
+    Degraded: True RolledBack the command abort was given
+    Paused: False NotPaused
+    currentReplicas: 6
+    lastCommand.command: abort
+    lastCommand.id: c3
+    lastCommand.result: done
+    lastDecision.message: 1.4.0 serves all traffic again: the command abort was given
+    lastDecision.name: WentBack
+    lastDecision.reason: AbortCommand
+    phase: rolled_back
+    readyReplicas: 6
+    stable.ready: 6
+    stable.replicas: 6
+    stable.version: 1.4.0
+    steps: 2";
+
+const TOLD_OF_THE_ABORT: &str = "
+    Normal CommandDone: resume (c2) (resume)
+    Normal Resumed: the rollout goes on (Resumed)
+    Normal CommandDone: abort (c3) (abort)
+    Warning GoingBack: the command abort was given; from 50% back to stable (AbortCommand)
+    Warning WentBack: 1.4.0 serves all traffic again: the command abort was given (AbortCommand)";
+
+const TRIED_AGAIN: &str = "
+    Ready: False Deploying 1.5.0 is being rolled out
+    Accepted: True Accepted the spec is followed
+    Available: True ReplicasAvailable 6 replicas serve, 6 wanted
+    Progressing: True Deploying 1.5.0 is being rolled out, step 2 of 2
+    Degraded: False AsExpected
+    Paused: False NotPaused
+    canary.ready: 3
+    canary.replicas: 3
+    canary.version: 1.5.0
+    currentReplicas: 6
+    lastCommand.command: retry
+    lastCommand.id: c4
+    lastCommand.result: done
+    lastDecision.message: step 2 of 2: 50% on 3 replicas
+    lastDecision.name: StepStarted
+    lastDecision.reason: StepStarted
+    phase: deploying
+    readyReplicas: 6
+    stable.ready: 3
+    stable.replicas: 3
+    stable.version: 1.4.0
+    step: 2
+    steps: 2
+    weight: 50";
+
+/// The same rollout, begun twice, is one Event that was told twice.
+const TOLD_OF_THE_RETRY: &str = "
+    Normal RolloutStarted: first deployment of 1.4.0 (canary) (RolloutStarted)
+    Normal Promoted: step 1 of 1 passed: ready for ...; 1.4.0 is stable (Promoted)
+    Normal RolloutStarted: canary rollout from 1.4.0 to 1.5.0 (RolloutStarted) (x2)
+    Normal GatePassed: step 1 of 2 passed: ready for ... (GatePassed) (x2)
+    Normal CommandDone: pause (c1) (pause)
+    Normal Paused: the command pause was given (PauseCommand)
+    Normal Resized: from 4 to 6 replicas (Resized)
+    Normal CommandDone: resume (c2) (resume)
+    Normal Resumed: the rollout goes on (Resumed)
+    Normal CommandDone: abort (c3) (abort)
+    Warning GoingBack: the command abort was given; from 50% back to stable (AbortCommand)
+    Warning WentBack: 1.4.0 serves all traffic again: the command abort was given (AbortCommand)
+    Normal CommandDone: retry (c4) (retry)";
 
 const PROMOTED_BY_COMMAND: &str = "
     Ready: True Serving 1.5.0: 6 replicas serve, 6 wanted
