@@ -101,6 +101,7 @@ pub mod machine;
 pub mod plan;
 pub mod report;
 pub mod spec;
+pub mod stats;
 pub mod strategy;
 pub mod time;
 pub mod version;

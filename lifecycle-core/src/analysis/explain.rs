@@ -1,8 +1,9 @@
 //! A measurement as a sentence, with the numbers that it was based on.
 
 use super::check::{Bound, Check, Metric};
-use super::judge::{Finite, Measurement, MeasurementError, Sample, compare, sample};
+use super::judge::{Measurement, MeasurementError, Sample, compare, sample};
 use crate::backend::Reading;
+use crate::stats::Finite;
 
 /// What a measurement says, for people: `error_rate 3.1% is not < 1% (812 of 26190 requests)`.
 ///

@@ -5,37 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Bound, Check, Comparison, Metric};
 use super::plan::AnalysisPlan;
 use crate::backend::{Histogram, Reading};
-
-/// A finite number that can be compared and hashed.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Finite(f64);
-
-impl Finite {
-    /// `None` for NaN and the infinities.
-    #[must_use]
-    pub fn new(value: f64) -> Option<Self> {
-        value.is_finite().then_some(Self(if value == 0.0 { 0.0 } else { value }))
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl PartialEq for Finite {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_bits() == other.0.to_bits()
-    }
-}
-impl Eq for Finite {}
-impl std::hash::Hash for Finite {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.to_bits().hash(state);
-    }
-}
+use crate::stats::Finite;
 
 /// What one look says about one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,8 +11,9 @@ mod judge;
 mod plan;
 mod state;
 
+pub use crate::stats::Finite;
 pub use check::{Bound, Check, CheckError, Comparison, METRIC_NAMES, Metric};
 pub use explain::explain;
-pub use judge::{Finite, Measurement, MeasurementError, judge, value_of};
+pub use judge::{Measurement, MeasurementError, judge, value_of};
 pub use plan::AnalysisPlan;
 pub use state::{CheckState, Verdict};

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Finite, Measurement};
+use super::judge::Measurement;
 use super::plan::AnalysisPlan;
+use crate::stats::Finite;
 
 /// What is remembered of one check within a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

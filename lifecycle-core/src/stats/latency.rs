@@ -1,0 +1,64 @@
+//! Is the canary slower? GRID-S on the buckets of a histogram.
+
+use std::ops::RangeInclusive;
+
+use super::grid::{Evidence, GridTest, LATENCIES};
+use super::ln;
+use super::look::{Counts, Look, StatsError};
+
+/// A test for each bound of a histogram: do more requests of the canary take longer than that? E is their mean, so that no
+/// factor is due for their number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyTest {
+    test: GridTest,
+    /// Indices of the bounds, chosen before the first look.
+    bounds: Vec<usize>,
+}
+
+impl LatencyTest {
+    /// On these bounds, by their index, which have to be chosen before the first look.
+    ///
+    /// # Errors
+    /// See [`GridTest::on`].
+    pub fn new(bounds: Vec<usize>, tolerated: f64, temper: f64) -> Result<Self, StatsError> {
+        Ok(Self { test: GridTest::on(&LATENCIES, tolerated, temper)?, bounds })
+    }
+
+    /// Indices of the bounds below which such a share of requests stays, of cumulative counts with the total last: `0.9..=0.99`
+    /// are those that say something of the 95th percentile.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    pub fn bounds_within(cumulative: &[u64], shares: RangeInclusive<f64>) -> Vec<usize> {
+        let Some((total, finite)) = cumulative.split_last() else { return Vec::new() };
+        let is_within = |count: u64| *total > 0 && shares.contains(&(count as f64 / *total as f64));
+        (0..finite.len()).filter(|bound| is_within(finite[*bound])).collect()
+    }
+
+    /// Takes a look into account: what was added to the cumulative counts of both arms since the look before, with the
+    /// total last. Answers with ln E since then.
+    ///
+    /// # Errors
+    /// When a count is above the total.
+    pub fn look(
+        &self,
+        evidence: &mut Vec<Evidence>,
+        canary: &[u64],
+        stable: &[u64],
+    ) -> Result<f64, StatsError> {
+        let slower = |cumulative: &[u64], bound: usize| {
+            let total = cumulative.last().copied().unwrap_or_default();
+            let within = cumulative.get(bound).copied().unwrap_or(total);
+            // (one that is above the total fails below)
+            Counts::new(total.wrapping_sub(within), total)
+        };
+        let looks: Vec<Look> = self
+            .bounds
+            .iter()
+            .map(|bound| Ok(Look::new(slower(canary, *bound)?, slower(stable, *bound)?)))
+            .collect::<Result<_, StatsError>>()?;
+        evidence.resize(looks.len(), Evidence::default());
+        let each: Vec<f64> =
+            evidence.iter_mut().zip(looks).map(|(evidence, look)| self.test.look(evidence, look)).collect();
+        Ok(ln::mean(each.iter().copied()))
+    }
+}

@@ -1,0 +1,85 @@
+//! What one look brings.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What cannot be tested.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("{what}: {value} is not accepted; {accepted}")]
+#[non_exhaustive]
+pub struct StatsError {
+    /// Which number.
+    pub what: &'static str,
+    /// What it is.
+    pub value: f64,
+    /// What is accepted.
+    pub accepted: &'static str,
+}
+
+impl StatsError {
+    /// `value` where it is within these bounds, `lower` not among them.
+    pub(super) fn unless_within(
+        what: &'static str,
+        value: f64,
+        (above, most): (f64, f64),
+        accepted: &'static str,
+    ) -> Result<f64, Self> {
+        // (a NaN is within nothing)
+        if value > above && value <= most { Ok(value) } else { Err(Self { what, value, accepted }) }
+    }
+}
+
+/// Failed requests of all requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests that failed.
+    pub failed: u64,
+    /// All requests, the failed ones among them.
+    pub requests: u64,
+}
+
+impl Counts {
+    /// # Errors
+    /// When more failed than there were.
+    #[allow(clippy::cast_precision_loss, reason = "for people")]
+    pub const fn new(failed: u64, requests: u64) -> Result<Self, StatsError> {
+        if failed > requests {
+            let accepted = "no more can have failed than there were requests";
+            return Err(StatsError { what: "failed", value: failed as f64, accepted });
+        }
+        Ok(Self { failed, requests })
+    }
+}
+
+/// What was counted since the look before, over the same time in both arms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Look {
+    /// Of the new version.
+    pub canary: Counts,
+    /// Of the one that serves.
+    pub stable: Counts,
+}
+
+impl Look {
+    /// These counts.
+    #[must_use]
+    pub const fn new(canary: Counts, stable: Counts) -> Self {
+        Self { canary, stable }
+    }
+
+    /// The canary's share of the requests; 0 where there were none.
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    pub(super) fn share(&self) -> f64 {
+        let (canary, stable) = (self.canary.requests as f64, self.stable.requests as f64);
+        if canary + stable > 0.0 { canary / (canary + stable) } else { 0.0 }
+    }
+
+    /// Failed requests: the canary's, and both.
+    #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+    pub(super) fn failed(&self) -> (f64, f64) {
+        let (canary, stable) = (self.canary.failed as f64, self.stable.failed as f64);
+        (canary, canary + stable)
+    }
+}
