@@ -94,7 +94,9 @@ impl Hook for HttpHook {
             // what has not ended is asked for again
             let ended = calls.iter().filter(|(_, progress)| progress.outcome != HookOutcome::Pending);
             let oldest = ended.min_by_key(|(_, progress)| progress.started).map(|(key, _)| key.clone());
-            oldest.map(|oldest| calls.remove(&oldest));
+            if let Some(oldest) = oldest {
+                calls.remove(&oldest);
+            }
         }
         calls.insert(
             call.key.clone(),

@@ -46,13 +46,7 @@ pub(super) fn in_vain(turn: &mut Turn<'_>, waited: Millis) {
 /// All traffic back to stable. Nothing pauses the way back.
 pub(super) fn go_back(turn: &mut Turn<'_>, reason: BackReason, next: Option<Next>) {
     let weight = turn.canary_share();
-    let failed = matches!(
-        reason,
-        BackReason::CheckFailed(_)
-            | BackReason::ReadinessFailed { .. }
-            | BackReason::ProgressDeadlineExceeded { .. }
-            | BackReason::HookFailed(_)
-    );
+    let failed = reason.is_failure();
     let stable = turn.state.stable.and_then(|number| turn.revision(number));
     turn.tell(EventKind::GoingBack { reason: reason.clone(), weight, stable });
     if failed || (reason == BackReason::RollbackCommand && next.is_none()) {

@@ -71,6 +71,18 @@ impl BackReason {
         }
     }
 
+    /// Did the rollout fail by itself? (Nobody asked for the way back.)
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::CheckFailed(_)
+                | Self::ReadinessFailed { .. }
+                | Self::ProgressDeadlineExceeded { .. }
+                | Self::HookFailed(_)
+        )
+    }
+
     /// The sentence for people.
     #[must_use]
     pub fn message(&self) -> String {
@@ -310,7 +322,10 @@ impl EventKind {
 }
 
 fn because(what: String, trouble: Option<&str>) -> String {
-    trouble.map_or(what.clone(), |trouble| format!("{what}: {trouble}"))
+    match trouble {
+        Some(trouble) => format!("{what}: {trouble}"),
+        None => what,
+    }
 }
 
 fn count(n: u32, what: &str) -> String {

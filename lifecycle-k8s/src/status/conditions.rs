@@ -5,7 +5,6 @@ use lifecycle_core::machine::{Group, State, Way};
 use lifecycle_core::plan::Weight;
 use lifecycle_core::report::{WirePhase, wire_phase};
 
-use super::phase::is_failure;
 use super::{Phase, SPEC_REFUSED, Seen, phase};
 use crate::crd::AgentDeploymentStatus;
 use crate::names::condition;
@@ -196,7 +195,7 @@ fn progress(state: &State) -> Answer {
 fn degraded(seen: &Seen<'_>) -> Answer {
     let state = seen.state;
     let trouble = state.trouble.as_deref();
-    if let Some(reason) = state.back.as_ref().filter(|reason| is_failure(reason)) {
+    if let Some(reason) = state.back.as_ref().filter(|reason| reason.is_failure()) {
         // what a person can mend is said beside why the rollout goes back
         let why = seen.problem.map(|(_, message)| message).or(trouble);
         let why = why.map(|why| format!("; {why}")).unwrap_or_default();

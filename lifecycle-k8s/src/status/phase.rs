@@ -44,7 +44,7 @@ impl Phase {
 pub fn phase(state: &State) -> Phase {
     match wire_phase(state) {
         WirePhase::Pending => Phase::Pending,
-        WirePhase::Aborting if state.back.as_ref().is_some_and(is_failure) => Phase::Unhealthy,
+        WirePhase::Aborting if state.back.as_ref().is_some_and(BackReason::is_failure) => Phase::Unhealthy,
         WirePhase::Aborting => Phase::Deploying,
         WirePhase::Degraded if outcome(state) == Some(Outcome::Failed) || state.stable.is_none() => {
             Phase::Unhealthy
@@ -60,17 +60,6 @@ pub fn phase(state: &State) -> Phase {
 
 fn outcome(state: &State) -> Option<Outcome> {
     state.last.as_ref().map(|ended| ended.outcome)
-}
-
-/// Did the rollout fail by itself?
-pub(super) const fn is_failure(reason: &BackReason) -> bool {
-    matches!(
-        reason,
-        BackReason::CheckFailed(_)
-            | BackReason::ReadinessFailed { .. }
-            | BackReason::ProgressDeadlineExceeded { .. }
-            | BackReason::HookFailed(_)
-    )
 }
 
 /// A rollback by command ends with an older revision promoted, while the spec asks for a newer one.

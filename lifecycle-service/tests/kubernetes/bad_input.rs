@@ -136,8 +136,7 @@ fn why_a_first_deployment_has_failed_stays_to_be_read() {
         let _operator = stage.operator().await;
         let bad = version("canary", "1.4.0").image("agent-ap").with(json!({"progressDeadline": "4s"}));
         stage.apply(&bad.manifest());
-        let is_over = |agent: &Agent| agent.phase() == "unhealthy" && agent.canary().is_none();
-        let failed = stage.until("the failure", is_over).await;
+        let failed = stage.until("the failure", Agent::failed_whole).await;
         assert_eq!(failed.condition("Degraded"), ("True", "Failed"), "{failed:?}");
         let why = failed.says("Degraded");
         assert!(why.contains("no progress for 4s: ") && why.contains("agent-ap:1.4.0"), "{why}");

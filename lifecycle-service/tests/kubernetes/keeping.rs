@@ -36,10 +36,7 @@ fn a_version_that_is_tried_again_has_the_probes_of_the_newest_spec() {
         let version = Version::new("rolling", "1.4.0").unchecked().replicas(2);
         let bad = json!({"healthCheck": {"endpoint": "/nowhere"}, "progressDeadline": "4s"});
         stage.apply(&version.clone().with(bad).manifest());
-        let has_failed = |agent: &Agent| {
-            agent.phase() == "unhealthy" && agent.canary().is_none() && agent.status.current_replicas == 0
-        };
-        let failed = stage.until("the failure", has_failed).await;
+        let failed = stage.until("the failure", Agent::failed_whole).await;
 
         stage.apply(&version.manifest());
         stage.until("the mended spec is read", Agent::is_current).await;

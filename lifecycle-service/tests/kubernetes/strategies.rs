@@ -290,11 +290,7 @@ pub(crate) async fn first_deployments(stage: &Stage, crew: Crew) {
     crew.kill_at([Cue::save(), Cue::save()]);
     stage.apply(&Version::new("rolling", "1.4.0").unchecked().env("READY_AFTER", "never").manifest());
     crew.survived().await;
-    let agent = stage
-        .until("the failure", |agent| {
-            agent.phase() == "unhealthy" && agent.canary().is_none() && agent.status.current_replicas == 0
-        })
-        .await;
+    let agent = stage.until("the failure", Agent::failed_whole).await;
     assert_eq!((agent.stable(), agent.condition("Degraded")), (None, ("True", "Failed")), "{agent:?}");
 
     // the next version is not held back by it

@@ -11,6 +11,7 @@ use super::super::caches::read_revision;
 use super::KubeWorkload;
 use crate::look::{DeploymentSeen, RevisionSeen};
 use crate::object;
+use crate::text::Json;
 
 impl KubeWorkload {
     /// Puts back templates that somebody else has changed and records that somebody else has deleted, and says what
@@ -60,9 +61,7 @@ impl KubeWorkload {
     pub(super) async fn renew(&self, deployment: &DeploymentSeen) -> BackendResult<String> {
         let before = deployment.resource_version.clone();
         let hash = &deployment.revision.hash;
-        let newest = self.memory().newest.clone().filter(|(newest, _)| newest == hash);
-        let record = self.record(hash);
-        let Some(((_, newest), record)) = newest.zip(record) else { return Ok(before) };
+        let Some((newest, record)) = self.newest(hash).zip(self.record(hash)) else { return Ok(before) };
         if newest == record.template {
             return Ok(before);
         }
@@ -72,6 +71,12 @@ impl KubeWorkload {
         self.writer.delete::<ControllerRevision>(&record.name, &record.uid, None).await?;
         self.write_record(&record.name, &deployment.revision, &template).await?;
         Ok(written.metadata.resource_version.unwrap_or(before))
+    }
+
+    /// What the newest spec says, where it asks for this revision.
+    fn newest(&self, hash: &str) -> Option<Json> {
+        let memory = self.memory();
+        memory.newest.as_ref().filter(|(newest, _)| **newest == *hash).map(|(_, template)| template.clone())
     }
 
     /// What was recorded of a revision.
@@ -141,8 +146,7 @@ impl KubeWorkload {
     /// runs nothing.)
     pub(super) fn template(&self, revision: &Revision) -> Option<Value> {
         let recorded = self.record(&revision.hash).map(|record| record.template.clone());
-        let newest = || self.memory().newest.clone().filter(|(hash, _)| *hash == revision.hash);
-        let known = recorded.or_else(|| newest().map(|(_, template)| template));
+        let known = recorded.or_else(|| self.newest(&revision.hash));
         known.map(|template| template.value())
     }
 }

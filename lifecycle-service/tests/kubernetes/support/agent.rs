@@ -172,6 +172,11 @@ impl Agent {
         self.phase() == "unhealthy" && self.canary().is_some()
     }
 
+    /// Has the first deployment failed, and is nothing of it left?
+    pub(crate) fn failed_whole(&self) -> bool {
+        self.phase() == "unhealthy" && self.canary().is_none() && self.status.current_replicas == 0
+    }
+
     /// Was a version given up, and does this one serve alone, with so many replicas that are all ready?
     pub(crate) fn went_back_to(&self, version: &str, replicas: i64) -> bool {
         self.phase() == "rolled_back"
