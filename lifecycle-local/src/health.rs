@@ -5,15 +5,16 @@
 //! answered for the part since, and no count is ever the difference of two runs of the proxy.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
-    BackendError, BackendResult, ErrorKind, HealthQuery, HealthSource, Histogram, Reading, Signal,
+    BackendError, BackendResult, Counted, Counts, ErrorKind, HealthCapabilities, HealthQuery, HealthSource,
+    Histogram, Increase, Mark, Reading, Signal, Span,
 };
-use lifecycle_core::time::Millis;
 use lifecycle_core::version::Revision;
 use serde::Deserialize;
 
@@ -55,6 +56,17 @@ impl LocalHealth {
         Self { client, alerts }
     }
 
+    async fn stats(&self, span: Span) -> Result<Stats, ControlError> {
+        match span {
+            Span::Window(window) => self.client.stats_of(window.into()).await,
+            Span::Since(mark) => {
+                let until = mark.and_then(|mark| u64::try_from(mark.0).ok());
+                self.client.stats_since(until.unwrap_or(0)).await
+            }
+            other => Err(ControlError::Answer(format!("{other:?} is not counted"))),
+        }
+    }
+
     fn alerts(&self, revision: &Revision) -> BackendResult<Reading> {
         let firing = read_json::<Vec<Firing>>(&self.alerts)
             .map_err(|error| failed(ErrorKind::Invalid, error.to_string()))?
@@ -67,40 +79,67 @@ impl LocalHealth {
 
 #[async_trait]
 impl HealthSource for LocalHealth {
+    fn capabilities(&self) -> HealthCapabilities {
+        // which replica took a request is not counted
+        HealthCapabilities::default().increases()
+    }
+
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
-        // one call a window, whatever is asked about it: its answers fit together
-        let mut windows: BTreeMap<Millis, Result<Stats, ControlError>> = BTreeMap::new();
+        // one call a span, whatever is asked about it: its answers fit together
+        let mut spans: BTreeMap<Span, Result<Stats, ControlError>> = BTreeMap::new();
         let deadline = tokio::time::Instant::now() + DEADLINE;
-        for query in queries {
-            let counted = matches!(query.signal, Signal::Requests | Signal::Latency);
-            if counted && !windows.contains_key(&query.window) {
-                let stats = self.client.stats(Some(query.window.into()));
-                let stats = tokio::time::timeout_at(deadline, stats).await;
+        for query in queries.iter().filter(|query| is_counted(query)) {
+            if let Entry::Vacant(place) = spans.entry(query.span) {
+                let stats = tokio::time::timeout_at(deadline, self.stats(query.span)).await;
                 let late = |_| Err(ControlError::Call(CallError::Timeout(DEADLINE)));
-                windows.insert(query.window, stats.unwrap_or_else(late));
+                place.insert(stats.unwrap_or_else(late));
             }
         }
-        let answer = |query: &HealthQuery| match &query.signal {
-            Signal::CriticalAlerts => self.alerts(&query.revision),
-            Signal::Requests | Signal::Latency => match windows.get(&query.window) {
-                Some(Ok(stats)) => Ok(reading(stats, query)),
-                Some(Err(error)) => Err(failed(ErrorKind::Transient, error.to_string())),
-                None => Ok(Reading::NoData),
-            },
-            other => Err(failed(ErrorKind::Unsupported, format!("{other:?} is not measured here"))),
+        let answer = |query: &HealthQuery| match (&query.signal, spans.get(&query.span)) {
+            (Signal::CriticalAlerts, _) => self.alerts(&query.revision),
+            (_, Some(Ok(stats))) if is_counted(query) => Ok(reading(stats, query)),
+            (_, Some(Err(error))) if is_counted(query) => {
+                Err(failed(ErrorKind::Transient, error.to_string()))
+            }
+            (signal, _) => {
+                let problem = format!("{signal:?} over {:?} is not measured here", query.span);
+                Err(failed(ErrorKind::Unsupported, problem))
+            }
         };
         queries.iter().map(answer).collect()
     }
 }
 
+fn is_counted(query: &HealthQuery) -> bool {
+    let counted = matches!(query.signal, Signal::Requests | Signal::Latency);
+    counted && matches!(query.span, Span::Window(_) | Span::Since(_))
+}
+
 fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
-    let Some(counted) = stats.revisions.get(&query.revision.hash) else { return Reading::NoData };
-    let totals = &counted.totals;
-    match query.signal {
-        Signal::Latency => {
-            Reading::Histogram(Histogram::new(Arc::from(stats.bounds_us.as_slice()), totals.buckets.clone()))
+    let counted = stats.revisions.get(&query.revision.hash).map(|counted| &counted.totals);
+    let durations = |buckets: Vec<u64>| Histogram::new(Arc::from(stats.bounds_us.as_slice()), buckets);
+    if let Span::Since(mark) = query.span {
+        let until = Mark(stats.until_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or_default());
+        if mark.is_none() || stats.lost {
+            return Reading::Increase(Increase::new(until, None));
         }
-        _ => Reading::Counts { requests: totals.requests, failed: totals.failed },
+        // a revision that had no request yet has none
+        let counted = match query.signal {
+            Signal::Latency => {
+                let none = || vec![0; stats.bounds_us.len() + 1];
+                Counted::Durations(durations(counted.map_or_else(none, |totals| totals.buckets.clone())))
+            }
+            _ => {
+                let (failed, requests) = counted.map_or((0, 0), |totals| (totals.failed, totals.requests));
+                Counted::Requests(Counts::new(failed.min(requests), requests).unwrap_or_default())
+            }
+        };
+        return Reading::Increase(Increase::new(until, Some(counted)));
+    }
+    match (counted, &query.signal) {
+        (None, _) => Reading::NoData,
+        (Some(totals), Signal::Latency) => Reading::Histogram(durations(totals.buckets.clone())),
+        (Some(totals), _) => Reading::Counts { requests: totals.requests, failed: totals.failed },
     }
 }
 
@@ -110,6 +149,7 @@ fn failed(kind: ErrorKind, message: String) -> BackendError {
 
 #[cfg(test)]
 mod tests {
+    use lifecycle_core::time::Millis;
     use lifecycle_core::version::{RevisionNumber, parse_version};
 
     use super::*;

@@ -175,7 +175,7 @@ impl Local {
             route: table.as_ref().and_then(|table| Some(table.table.route.as_ref()?.status())),
             in_flight: replicas.iter().map(|replica| (replica.id, under_way(replica))).collect(),
             replicas,
-            stats: self.client.stats(None).await.ok(),
+            stats: self.client.stats().await.ok(),
         }
     }
 

@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::BackendResult;
+use crate::stats::Counts;
 use crate::time::Millis;
 use crate::version::Revision;
 
@@ -19,10 +21,22 @@ use crate::version::Revision;
 /// - No traffic is [`Reading::Counts`] with zero requests; no series at all is
 ///   [`Reading::NoData`]. Neither is ever dressed up as a value of 0.
 /// - A source that is down answers `Err` for each query; it never makes an answer up.
+/// - Queries of one call that ask for the increase of the same signal since the same [`Mark`] are
+///   answered up to the same one, whatever the revision: both arms are counted over the same time.
+///   What was counted since a mark is counted once: the increases of consecutive answers add up to
+///   the increase over all of them. Where that cannot be said (a counter was reset, the source was
+///   away), the answer is [`Increase`] without a count, and the next one begins at its end.
+/// - A kind of answer that [`capabilities`](Self::capabilities) does not name is
+///   [`ErrorKind::Unsupported`](super::ErrorKind::Unsupported).
 #[async_trait]
 pub trait HealthSource: Send + Sync + Debug {
     /// Measures all of these at once.
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>>;
+
+    /// What this source can answer beside trailing windows. Default: nothing.
+    fn capabilities(&self) -> HealthCapabilities {
+        HealthCapabilities::default()
+    }
 
     /// Does this source know the named query? Asked when a plan is accepted.
     fn knows(&self, name: &str) -> bool {
@@ -45,6 +59,32 @@ pub enum Signal {
     Named(Arc<str>),
 }
 
+/// What a source can answer beside trailing windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct HealthCapabilities {
+    /// What requests and latencies have grown by since an earlier answer: [`Span::Since`].
+    pub increases: bool,
+    /// Requests and latencies by replica: [`Span::Replicas`].
+    pub replicas: bool,
+}
+
+impl HealthCapabilities {
+    /// With increases since an earlier answer.
+    #[must_use]
+    pub const fn increases(mut self) -> Self {
+        self.increases = true;
+        self
+    }
+
+    /// With counts by replica.
+    #[must_use]
+    pub const fn replicas(mut self) -> Self {
+        self.replicas = true;
+        self
+    }
+}
+
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -53,15 +93,55 @@ pub struct HealthQuery {
     pub signal: Signal,
     /// Of which revision.
     pub revision: Revision,
-    /// Over which trailing span of time.
-    pub window: Millis,
+    /// Over which span of time.
+    pub span: Span,
 }
+
+/// The time that an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Span {
+    /// The trailing window of this length.
+    Window(Millis),
+    /// Since an earlier answer ended: [`Reading::Increase`]. `None` is no earlier answer: only the
+    /// mark from which the next one counts is wanted.
+    Since(Option<Mark>),
+    /// The trailing `bins` of this `width`, each replica by itself: [`Reading::Replicas`].
+    Replicas {
+        /// How long a bin is.
+        width: Millis,
+        /// How many of them; where fewer are known, those.
+        bins: u32,
+    },
+}
+
+/// A moment on the clock of a source, in milliseconds. Only the source that gave it knows what it is; of two of one
+/// source the later one is the greater one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[allow(clippy::exhaustive_structs, reason = "a newtype: its one field is what it is")]
+pub struct Mark(pub i64);
 
 impl HealthQuery {
     /// This signal of this revision over this trailing window.
     #[must_use]
     pub const fn new(signal: Signal, revision: Revision, window: Millis) -> Self {
-        Self { signal, revision, window }
+        Self { signal, revision, span: Span::Window(window) }
+    }
+
+    /// This signal of this revision over this span.
+    #[must_use]
+    pub const fn over(signal: Signal, revision: Revision, span: Span) -> Self {
+        Self { signal, revision, span }
+    }
+
+    /// The trailing window; `None` when something else is asked for.
+    #[must_use]
+    pub const fn window(&self) -> Option<Millis> {
+        match self.span {
+            Span::Window(window) => Some(window),
+            Span::Since(_) | Span::Replicas { .. } => None,
+        }
     }
 }
 
@@ -82,6 +162,39 @@ pub enum Reading {
     Histogram(Histogram),
     /// A number; NaN and infinities are allowed here and become a state of their own in the judge.
     Scalar(f64),
+    /// What was counted since a mark.
+    Increase(Increase),
+    /// By replica, the oldest bin first; replicas are in no particular order, and bins of different
+    /// replicas are of the same time.
+    Replicas(Vec<Vec<Counted>>),
+}
+
+/// What was counted between two marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Increase {
+    /// Up to when; the next answer counts from here.
+    pub until: Mark,
+    /// What was counted; `None` when that cannot be said.
+    pub counted: Option<Counted>,
+}
+
+impl Increase {
+    /// So much up to this mark.
+    #[must_use]
+    pub const fn new(until: Mark, counted: Option<Counted>) -> Self {
+        Self { until, counted }
+    }
+}
+
+/// Something that was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Counted {
+    /// Requests, and failed ones among them.
+    Requests(Counts),
+    /// Durations of requests.
+    Durations(Histogram),
 }
 
 /// Counts of durations by bucket, not cumulative.

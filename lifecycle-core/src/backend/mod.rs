@@ -23,9 +23,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::stats::Counts;
 pub use effects::{Alert, AlertKind, EffectKey, Hook, HookCall, HookOutcome, HookPoint, Notifier, Severity};
 pub use error::{BackendError, BackendResult, ErrorKind};
-pub use health::{HealthQuery, HealthSource, Histogram, Reading, Signal};
+pub use health::{
+    Counted, HealthCapabilities, HealthQuery, HealthSource, Histogram, Increase, Mark, Reading, Signal, Span,
+};
 pub use router::{Route, RouteStatus, RouteWish, RouterCapabilities, Splitting, TrafficRouter};
 pub use store::{News, Record, RolloutStore, StoreVersion, Stored};
 pub use versions::{Release, VersionRegistry};

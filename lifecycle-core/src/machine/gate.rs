@@ -263,7 +263,7 @@ fn requests(reading: &Reading) -> Option<u64> {
     match reading {
         Reading::Counts { requests, .. } => Some(*requests),
         Reading::Histogram(histogram) => Some(histogram.total()),
-        Reading::NoData | Reading::Scalar(_) => None,
+        Reading::NoData | Reading::Scalar(_) | Reading::Increase(_) | Reading::Replicas(_) => None,
     }
 }
 

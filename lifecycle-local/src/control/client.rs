@@ -53,11 +53,23 @@ impl Client {
         read(answer)
     }
 
-    /// The counts since the proxy started, or of a trailing window.
-    pub(crate) async fn stats(&self, window: Option<Duration>) -> Result<Stats, ControlError> {
-        let path = window
-            .map_or_else(|| "/stats".to_owned(), |window| format!("/stats?window={}", window.as_millis()));
-        read(Call::get(&path, TIMEOUT)?.unix(&self.socket).await?)
+    /// The counts since the proxy started.
+    pub(crate) async fn stats(&self) -> Result<Stats, ControlError> {
+        self.counted("/stats").await
+    }
+
+    /// The counts of a trailing window.
+    pub(crate) async fn stats_of(&self, window: Duration) -> Result<Stats, ControlError> {
+        self.counted(&format!("/stats?window={}", window.as_millis())).await
+    }
+
+    /// The counts since an earlier answer ended; 0 is none.
+    pub(crate) async fn stats_since(&self, until_ms: u64) -> Result<Stats, ControlError> {
+        self.counted(&format!("/stats?since={until_ms}")).await
+    }
+
+    async fn counted(&self, path: &str) -> Result<Stats, ControlError> {
+        read(Call::get(path, TIMEOUT)?.unix(&self.socket).await?)
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) history: Mutex<History>,
     pub(crate) started: Instant,
+    /// The same on the wall clock. It begins the clock of what is counted since an earlier answer: a time before it is
+    /// one of an earlier run.
+    pub(crate) started_at: Duration,
     /// Tells this run of the proxy from every other.
     pub(crate) instance: String,
     pub(crate) table_file: PathBuf,
@@ -108,10 +111,22 @@ impl Control {
         }
     }
 
-    fn stats(&self, window: Option<Duration>) -> Stats {
+    fn stats(&self, asked: Asked) -> Stats {
         let now = self.started.elapsed();
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let (covers, counted) = history.window(now, window.unwrap_or(Duration::MAX), &self.shared.counts);
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let (covers, counted) = match asked {
+            Asked::All => history.window(now, Duration::MAX, &self.shared.counts),
+            Asked::Window(window) => history.window(now, window, &self.shared.counts),
+            Asked::Since(mark) => {
+                let start = mark.checked_sub(self.started_at);
+                let (until, counted) = history.since(now, start.unwrap_or_default(), &self.shared.counts);
+                let covers = start.map_or(Duration::ZERO, |start| until.saturating_sub(start));
+                let mut stats = Stats::new(&self.instance, covers, counted, &self.shared.counts);
+                stats.until_ms = Some(whole_ms(self.started_at + until));
+                stats.lost = start.is_none();
+                return stats;
+            }
+        };
         Stats::new(&self.instance, covers, counted, &self.shared.counts)
     }
 
@@ -143,8 +158,8 @@ async fn answer(control: &Control, request: Request<Incoming>, writable: bool) -
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/route") => json(StatusCode::OK, &control.effective()),
         (&Method::PUT, "/route") if writable => put_route(control, request).await,
-        (&Method::GET, "/stats") => match window(request.uri().query()) {
-            Ok(window) => json(StatusCode::OK, &control.stats(window)),
+        (&Method::GET, "/stats") => match asked(request.uri().query()) {
+            Ok(asked) => json(StatusCode::OK, &control.stats(asked)),
             Err(why) => text(StatusCode::BAD_REQUEST, why),
         },
         (&Method::GET, "/metrics") => {
@@ -155,7 +170,7 @@ async fn answer(control: &Control, request: Request<Incoming>, writable: bool) -
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "GET /route, /stats, /stats?window=MILLISECONDS, /metrics; PUT /route on the control socket\n",
+            "GET /route, /stats, /stats?window=MILLISECONDS, /stats?since=MILLISECONDS, /metrics; PUT /route on the control socket\n",
         ),
     }
 }
@@ -176,14 +191,28 @@ async fn put_route(control: &Control, request: Request<Incoming>) -> Response<Fu
     }
 }
 
-fn window(query: Option<&str>) -> Result<Option<Duration>, &'static str> {
-    match query.and_then(|query| query.strip_prefix("window=")) {
-        None if query.is_none() => Ok(None),
-        None => Err("the only parameter is window=MILLISECONDS\n"),
-        Some(ms) => match ms.parse() {
-            Ok(ms) => Ok(Some(Duration::from_millis(ms))),
-            Err(_) => Err("window is a whole number of milliseconds\n"),
-        },
+fn whole_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Which counts are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    All,
+    /// Of the trailing window.
+    Window(Duration),
+    /// Since a time that an earlier answer gave as its `untilMs`.
+    Since(Duration),
+}
+
+fn asked(query: Option<&str>) -> Result<Asked, &'static str> {
+    let Some(query) = query else { return Ok(Asked::All) };
+    let (name, value) = query.split_once('=').unwrap_or((query, ""));
+    let ms = || value.parse().map(Duration::from_millis);
+    match name {
+        "window" => ms().map(Asked::Window).map_err(|_| "window is a whole number of milliseconds\n"),
+        "since" => ms().map(Asked::Since).map_err(|_| "since is a whole number of milliseconds\n"),
+        _ => Err("the only parameters are window=MILLISECONDS and since=MILLISECONDS\n"),
     }
 }
 

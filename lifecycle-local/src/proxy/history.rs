@@ -30,6 +30,11 @@ impl History {
 
     /// Remembers what is counted now.
     pub(crate) fn sample(&mut self, now: Duration, counts: &Counts) {
+        self.remember(now, counts, SAMPLE_EVERY / 2);
+    }
+
+    /// `slack` is how soon after another sample one is kept in the finest tier.
+    fn remember(&mut self, now: Duration, counts: &Counts, slack: Duration) {
         let before = self.tiers[0].back().map(|(_, sample)| Arc::clone(sample)).unwrap_or_default();
         let mut sample = ByRevision::new();
         for (hash, counters) in counts.all() {
@@ -43,7 +48,7 @@ impl History {
         let sample = Arc::new(sample);
         for (tier, (every, most)) in self.tiers.iter_mut().zip(TIERS) {
             // slack in the finest tier: a timer that is late now and then skips no sample
-            let spacing = if every == SAMPLE_EVERY { every / 2 } else { every };
+            let spacing = if every == SAMPLE_EVERY { slack } else { every };
             let due = tier.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= spacing);
             if due {
                 tier.push_back((now, Arc::clone(&sample)));
@@ -77,6 +82,25 @@ impl History {
             (hash, counted)
         });
         (now.saturating_sub(since), counted.collect())
+    }
+
+    /// What was counted since a time that an earlier answer gave, and up to when. Both ends are samples, which this
+    /// takes one of, so that consecutive answers count each request once.
+    pub(crate) fn since(
+        &mut self,
+        now: Duration,
+        start: Duration,
+        counts: &Counts,
+    ) -> (Duration, BTreeMap<Arc<str>, Totals>) {
+        self.remember(now, counts, Duration::ZERO);
+        let Some((until, newest)) = self.tiers[0].back() else { return Default::default() };
+        let none = Totals::default();
+        let base = self.first_from(start.min(*until)).map(|(_, base)| base);
+        let counted = newest.iter().map(|(hash, totals)| {
+            let before = base.and_then(|base| base.get(hash)).map_or(&none, AsRef::as_ref);
+            (Arc::clone(hash), totals.since(before))
+        });
+        (*until, counted.collect())
     }
 
     /// The earliest sample that is not before `start`, in the finest tier that reaches back so far.
@@ -122,6 +146,34 @@ mod tests {
             let got = counted[&hash].requests;
             assert!(got <= requests && got + resolution >= requests, "{window} s: {got} of {requests}");
         }
+    }
+
+    #[test]
+    fn what_was_counted_between_two_answers_is_counted_once() {
+        let (mut history, counts, hash) = run(0);
+        let revision = Revision::new(RevisionNumber(1), "abc", parse_version("1.0.0").unwrap());
+        let counters = counts.of(&revision);
+        let (mut mark, mut all, mut asked) = (Duration::ZERO, 0, 0);
+        for ms in 1..=30_000_u64 {
+            counters.record(200, false, Duration::from_millis(1));
+            let now = Duration::from_millis(ms);
+            if ms % 100 == 0 {
+                history.sample(now, &counts);
+            }
+            // never when a sample is taken
+            if ms % 1730 == 0 {
+                let (until, counted) = history.since(now, mark, &counts);
+                assert_eq!(until, now);
+                all += counted[&hash].requests;
+                (mark, asked) = (until, asked + 1);
+            }
+        }
+        assert!(asked > 10);
+        assert_eq!(u128::from(all), mark.as_millis(), "one request a millisecond");
+        let end = Duration::from_secs(31);
+        let (until, later) = history.since(end, mark, &counts);
+        assert_eq!((until, u128::from(all + later[&hash].requests)), (end, 30_000));
+        assert_eq!(history.since(end, s(3600), &counts).1[&hash].requests, 0, "from a time that is to come");
     }
 
     #[test]

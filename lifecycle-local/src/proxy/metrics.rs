@@ -24,6 +24,12 @@ pub struct Stats {
     /// How long the counts below reach back. With `?window=MILLISECONDS` at most the window, less
     /// when the proxy is younger.
     pub covers_ms: u64,
+    /// With `?since=MILLISECONDS`: up to when was counted, for the next question to begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// With `?since=MILLISECONDS`: that was before this run of the proxy, and what was counted since then is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     /// Upper bounds of the buckets of [`Totals`], in microseconds.
     pub bounds_us: Vec<u64>,
     /// The counts, by the hash of the revision.
@@ -59,6 +65,8 @@ impl Stats {
         Self {
             instance: instance.to_owned(),
             covers_ms: u64::try_from(covers.as_millis()).unwrap_or(u64::MAX),
+            until_ms: None,
+            lost: false,
             bounds_us: BOUNDS_US.to_vec(),
             revisions: revisions.collect(),
             unrouted: counts.unrouted.totals().requests,

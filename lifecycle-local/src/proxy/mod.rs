@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `PUT /route` | a [`TableDocument`]; 200 with the [`Effective`] table, 409 when it is not newer than the one in effect |
 //! | `GET /route` | the [`Effective`] table, with the requests under way at each replica |
-//! | `GET /stats` | [`Stats`] since the proxy started, or of the trailing `?window=MILLISECONDS` |
+//! | `GET /stats` | [`Stats`] since the proxy started, of the trailing `?window=MILLISECONDS`, or `?since=` the `untilMs` of an earlier answer (0 at first) |
 //! | `GET /metrics` | the same for Prometheus |
 //!
 //! What becomes of a request:

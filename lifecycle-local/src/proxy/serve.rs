@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1::Builder;
@@ -161,6 +161,7 @@ fn control(config: &ProxyConfig, listen: SocketAddr) -> Control {
         shared: Arc::new(shared),
         history: Mutex::new(History::new()),
         started: Instant::now(),
+        started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         instance: format!("{:016x}", fastrand::u64(..)),
         table_file: config.table(),
         writing: Mutex::new(()),

@@ -124,11 +124,14 @@ fn write(
     queries: &[HealthQuery],
     query: &HealthQuery,
 ) -> Result<String, AnswerError> {
-    let window = query.window;
     // An alert fires now, whatever the window.
-    let alike = |other: &HealthQuery| {
-        other.signal == query.signal && (other.window == window || query.signal == Signal::CriticalAlerts)
+    let any_window = query.signal == Signal::CriticalAlerts;
+    let window = match query.window() {
+        Some(window) => window,
+        None => return Err(AnswerError::NotMeasured(format!("{:?} over {:?}", query.signal, query.span))),
     };
+    let alike =
+        |other: &HealthQuery| other.signal == query.signal && (other.span == query.span || any_window);
     let mut revisions: Vec<&str> =
         queries.iter().filter(|other| alike(other)).map(|other| &*other.revision.hash).collect();
     revisions.sort_unstable();

@@ -117,7 +117,7 @@ impl Template {
                     continue;
                 }
                 Piece::Value { of: Placeholder::Window, .. } => {
-                    out.push_str(&duration(query.window));
+                    out.push_str(&duration(query.window()?));
                     continue;
                 }
                 Piece::Value { of: Placeholder::Namespace, within } => (target.namespace.clone(), within),

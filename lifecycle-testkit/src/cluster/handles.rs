@@ -7,9 +7,10 @@ use std::future::pending;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
-    Alert, BackendError, BackendResult, ErrorKind, GroupStatus, HealthQuery, HealthSource, Hook, HookCall,
-    HookOutcome, Notifier, Reading, Record, RolloutStore, Route, RouteStatus, RouteWish, RouterCapabilities,
-    ScaleWish, Signal, Splitting, StoreVersion, Stored, TrafficRouter, Workload,
+    Alert, BackendError, BackendResult, ErrorKind, GroupStatus, HealthCapabilities, HealthQuery,
+    HealthSource, Hook, HookCall, HookOutcome, Increase, Mark, Notifier, Reading, Record, RolloutStore,
+    Route, RouteStatus, RouteWish, RouterCapabilities, ScaleWish, Signal, Span, Splitting, StoreVersion,
+    Stored, TrafficRouter, Workload,
 };
 
 use crate::properties::Fact;
@@ -114,6 +115,10 @@ impl TrafficRouter for SimRouter {
 
 #[async_trait]
 impl HealthSource for SimHealth {
+    fn capabilities(&self) -> HealthCapabilities {
+        HealthCapabilities::default().increases().replicas()
+    }
+
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
         let inner = &mut *self.0.lock();
         inner.settle();
@@ -123,16 +128,38 @@ impl HealthSource for SimHealth {
     }
 }
 
-fn answer(inner: &Inner, query: &HealthQuery) -> Reading {
+fn answer(inner: &mut Inner, query: &HealthQuery) -> Reading {
     let group = inner.groups.find(query.revision.number);
     let (Some(at), false) = (group, inner.faults.has_no_data(inner.now)) else { return Reading::NoData };
-    let stats = &inner.groups.list[at].stats;
-    let from = inner.now.as_millis() as i64 - i64::try_from(query.window.get()).unwrap_or(i64::MAX / 2);
-    match &query.signal {
-        Signal::Requests => stats.counts(from),
-        Signal::Latency if inner.config.measure_latency => stats.latency(from),
-        Signal::CriticalAlerts => {
-            Reading::Scalar(inner.faults.alerts(inner.now, &query.revision.version) as f64)
+    if query.signal == Signal::CriticalAlerts {
+        return Reading::Scalar(inner.faults.alerts(inner.now, &query.revision.version) as f64);
+    }
+    let now = inner.now.as_millis() as i64;
+    let group = &inner.groups.list[at];
+    let latency = match query.signal {
+        Signal::Requests => false,
+        Signal::Latency if inner.config.measure_latency => true,
+        _ => return Reading::NoData,
+    };
+    match query.span {
+        Span::Window(window) => {
+            let from = now - i64::try_from(window.get()).unwrap_or(i64::MAX / 2);
+            if latency { group.stats.latency(from) } else { group.stats.counts(from) }
+        }
+        Span::Since(mark) => {
+            let counted = mark.filter(|mark| mark.0 <= now).map(|mark| group.stats.increase(mark.0, latency));
+            Reading::Increase(Increase::new(Mark(now), counted))
+        }
+        Span::Replicas { width, bins } => {
+            let width = i64::try_from(width.get()).unwrap_or(i64::MAX / 2);
+            let replicas = group.ready as usize;
+            Reading::Replicas(group.stats.by_replica(
+                &mut inner.chance,
+                now,
+                (width, bins),
+                replicas,
+                latency,
+            ))
         }
         _ => Reading::NoData,
     }

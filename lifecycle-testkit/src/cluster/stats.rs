@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lifecycle_core::backend::{Histogram, Reading};
+use lifecycle_core::backend::{Counted, Counts as Failures, Histogram, Reading};
 
 use super::profile::{BOUNDS_US, BUCKETS, Latency};
 use super::rng::Chance;
@@ -102,6 +102,75 @@ impl Stats {
             None => vec![0; BUCKETS + 1],
         };
         Reading::Histogram(Histogram::new(BOUNDS_US.clone(), counts))
+    }
+
+    /// What was counted since then.
+    pub(super) fn increase(&self, from: i64, latency: bool) -> Counted {
+        let start = self.start(from).unwrap_or(&self.total);
+        self.total.since(start).counted(latency)
+    }
+
+    /// What was counted in the trailing bins of this width, dealt out among so many replicas: each request was as
+    /// likely to come to any of them.
+    pub(super) fn by_replica(
+        &self,
+        chance: &mut Chance,
+        now: i64,
+        (width, bins): (i64, u32),
+        replicas: usize,
+        latency: bool,
+    ) -> Vec<Vec<Counted>> {
+        let mut dealt = vec![Vec::new(); replicas];
+        let known = self.ring.front().map_or(now, |(at, _)| *at);
+        for bin in (0..i64::from(bins)).rev() {
+            let (from, to) = (now - (bin + 1) * width, now - bin * width);
+            if from < known {
+                continue;
+            }
+            let end = self.start(to).unwrap_or(&self.total);
+            let mut left = end.since(self.start(from).unwrap_or(end));
+            for (at, replica) in dealt.iter_mut().enumerate() {
+                let share = left.deal(chance, replicas - at);
+                replica.push(share.counted(latency));
+            }
+        }
+        dealt
+    }
+}
+
+impl Counts {
+    /// What came since then.
+    fn since(&self, then: &Self) -> Self {
+        let mut since = self.clone();
+        since.requests -= then.requests;
+        since.failed -= then.failed;
+        since.latency.iter_mut().zip(&then.latency).for_each(|(now, then)| *now -= then);
+        since
+    }
+
+    /// One of `replicas` equal shares of what is left, drawn.
+    fn deal(&mut self, chance: &mut Chance, replicas: usize) -> Self {
+        let mut draw = |left: &mut u64| {
+            let share = if replicas <= 1 { *left } else { chance.binomial(*left, 1.0 / replicas as f64) };
+            *left -= share;
+            share
+        };
+        let mut passed = self.requests - self.failed;
+        let failed = draw(&mut self.failed);
+        let requests = failed + draw(&mut passed);
+        self.requests = passed + self.failed;
+        let mut share = Self { requests, failed, latency: [0; BUCKETS + 1] };
+        for (share, left) in share.latency.iter_mut().zip(&mut self.latency) {
+            *share = draw(left);
+        }
+        share
+    }
+
+    fn counted(&self, latency: bool) -> Counted {
+        if latency {
+            return Counted::Durations(Histogram::new(BOUNDS_US.clone(), self.latency.to_vec()));
+        }
+        Counted::Requests(Failures::new(self.failed, self.requests).unwrap_or_default())
     }
 }
 

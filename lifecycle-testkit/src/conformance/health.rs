@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lifecycle_core::backend::{BackendResult, HealthQuery, HealthSource, Histogram, Reading, Signal};
+use lifecycle_core::backend::{
+    BackendResult, Counted, HealthQuery, HealthSource, Histogram, Increase, Mark, Reading, Signal, Span,
+};
 use lifecycle_core::time::Millis;
 use lifecycle_core::version::Revision;
 
@@ -95,6 +97,9 @@ where
         every_request_is_in_the_histogram_once,
         an_answer_holds_nothing_older_than_its_window,
         the_same_window_has_the_same_answer_for_every_query,
+        increases_count_every_request_once,
+        increases_of_both_arms_end_at_the_same_mark,
+        what_it_cannot_answer_is_an_error,
         a_source_that_is_down_answers_every_query_with_an_error,
     );
     suite.report
@@ -262,6 +267,78 @@ async fn the_same_window_has_the_same_answer_for_every_query(bench: &impl Health
         [Ok(one), Ok(two)] => ensure(one == two, || format!("{one:?} and {two:?}")),
         other => fail(format!("{other:?}")),
     }
+}
+
+async fn increase(bench: &impl HealthBench, of: &Revision, mark: Option<Mark>) -> Verdict<Increase> {
+    let query = HealthQuery::over(Signal::Requests, of.clone(), Span::Since(mark));
+    match measure(bench, &[query]).await?.pop() {
+        Some(Ok(Reading::Increase(increase))) => Ok(increase),
+        other => fail(format!("{other:?}")),
+    }
+}
+
+fn can_increase(bench: &impl HealthBench) -> Verdict {
+    match bench.source().capabilities().increases {
+        true => Ok(()),
+        false => Err(Unable::new("the source has no increases since an earlier answer").into()),
+    }
+}
+
+async fn increases_count_every_request_once(bench: &impl HealthBench) -> Verdict {
+    can_increase(bench)?;
+    let revision = bench.revision();
+    let mut base = counted(bench).await?;
+    let first = increase(bench, &revision, None).await?;
+    ensure(first.counted.is_none(), || format!("since nothing it counted {first:?}"))?;
+    let mut mark = first.until;
+    for _ in 0..3 {
+        let truth = counted(bench).await?;
+        let wanted = Traffic::new(truth.requests - base.requests, truth.failed - base.failed);
+        let mut all = Traffic::default();
+        settle(bench, &format!("increase by {wanted:?}"), async || {
+            let next = increase(bench, &revision, Some(mark)).await?;
+            ensure(next.until >= mark, || format!("{next:?} ends before {mark:?}"))?;
+            let Some(Counted::Requests(counts)) = next.counted else {
+                return fail(format!("nothing was reset, and {next:?}"));
+            };
+            mark = next.until;
+            all = Traffic::new(all.requests + counts.requests, all.failed + counts.failed);
+            Ok(if all == wanted { Ok(()) } else { Err(format!("{all:?}")) })
+        })
+        .await?;
+        base = truth;
+    }
+    Ok(())
+}
+
+async fn increases_of_both_arms_end_at_the_same_mark(bench: &impl HealthBench) -> Verdict {
+    can_increase(bench)?;
+    let mark = increase(bench, &bench.revision(), None).await?.until;
+    counted(bench).await?;
+    let query = |of| HealthQuery::over(Signal::Requests, of, Span::Since(Some(mark)));
+    let queries = [query(bench.revision()), query(unheard_of())];
+    match &measure(bench, &queries).await?[..] {
+        // a revision that nobody has heard of may be no data
+        [Ok(Reading::Increase(_)), Ok(Reading::NoData)] => Ok(()),
+        [Ok(Reading::Increase(one)), Ok(Reading::Increase(two))] => {
+            ensure(one.until == two.until, || format!("{one:?} and {two:?}"))
+        }
+        other => fail(format!("{other:?}")),
+    }
+}
+
+async fn what_it_cannot_answer_is_an_error(bench: &impl HealthBench) -> Verdict {
+    let can = bench.source().capabilities();
+    let spans = [
+        (can.increases, Span::Since(None)),
+        (can.replicas, Span::Replicas { width: Millis::from_secs(60), bins: 5 }),
+    ];
+    for (able, span) in spans {
+        let query = HealthQuery::over(Signal::Requests, bench.revision(), span);
+        let answer = measure(bench, &[query]).await?.pop();
+        ensure(able || matches!(answer, Some(Err(_))), || format!("{span:?} was answered by {answer:?}"))?;
+    }
+    Ok(())
 }
 
 async fn a_source_that_is_down_answers_every_query_with_an_error(bench: &impl HealthBench) -> Verdict {

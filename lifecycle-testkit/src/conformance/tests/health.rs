@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lifecycle_core::backend::{
-    BackendError, BackendResult, ErrorKind, HealthQuery, HealthSource, Reading, Signal,
+    BackendError, BackendResult, ErrorKind, HealthCapabilities, HealthQuery, HealthSource, Mark, Reading,
+    Signal, Span,
 };
 use lifecycle_core::time::Millis;
 
@@ -27,6 +28,10 @@ enum Defect {
     CountsForAll,
     LosesSlowRequests,
     IgnoresTheWindow,
+    ForgetsTheMark,
+    CountsAnIncreaseTwice,
+    ArmsEndAsTheyLike,
+    ClaimsNothing,
     AnswersAsItLikes,
     MakesUpWhenDown,
 }
@@ -41,7 +46,10 @@ impl Broken {
     fn ask(&self, query: &HealthQuery) -> HealthQuery {
         let mut query = query.clone();
         match self.defect {
-            Defect::IgnoresTheWindow => query.window = Millis::from_secs(300),
+            Defect::IgnoresTheWindow => query.span = Span::Window(Millis::from_secs(300)),
+            Defect::ForgetsTheMark if query.span != Span::Since(None) => {
+                query.span = Span::Since(Some(Mark(0)))
+            }
             Defect::CountsForAll => query.revision = super::sim::revision(1),
             _ => {}
         }
@@ -60,6 +68,14 @@ impl Broken {
                 let half = histogram.counts.len() / 2;
                 histogram.counts[half..].fill(0);
                 Ok(Reading::Histogram(histogram))
+            }
+            (Defect::CountsAnIncreaseTwice, Ok(Reading::Increase(mut increase))) => {
+                increase.until.0 -= 60_000;
+                Ok(Reading::Increase(increase))
+            }
+            (Defect::ArmsEndAsTheyLike, Ok(Reading::Increase(mut increase))) => {
+                increase.until.0 -= at as i64;
+                Ok(Reading::Increase(increase))
             }
             (Defect::AnswersAsItLikes, Ok(Reading::Counts { requests, failed })) => {
                 Ok(Reading::Counts { requests: requests + at as u64, failed })
@@ -87,6 +103,13 @@ impl HealthSource for Broken {
 
     fn knows(&self, _name: &str) -> bool {
         self.defect == Defect::KnowsEverything
+    }
+
+    fn capabilities(&self) -> HealthCapabilities {
+        match self.defect {
+            Defect::ClaimsNothing => HealthCapabilities::default(),
+            _ => self.inner.capabilities(),
+        }
     }
 }
 
@@ -144,6 +167,10 @@ fn every_defect_of_a_health_source_is_found() {
         (Defect::CountsForAll, "requests_of_one_revision_do_not_count_for_another"),
         (Defect::LosesSlowRequests, "every_request_is_in_the_histogram_once"),
         (Defect::IgnoresTheWindow, "an_answer_holds_nothing_older_than_its_window"),
+        (Defect::ForgetsTheMark, "increases_count_every_request_once"),
+        (Defect::CountsAnIncreaseTwice, "increases_count_every_request_once"),
+        (Defect::ArmsEndAsTheyLike, "increases_of_both_arms_end_at_the_same_mark"),
+        (Defect::ClaimsNothing, "what_it_cannot_answer_is_an_error"),
         (Defect::AnswersAsItLikes, "the_same_window_has_the_same_answer_for_every_query"),
     ] {
         let report = run(health_source(|| async {
