@@ -1,7 +1,8 @@
 //! A measurement as a sentence, with the numbers that it was based on.
 
-use super::check::{Bound, Check, Metric};
+use super::check::{Bound, Check};
 use super::judge::{Measurement, MeasurementError, Sample, compare, sample};
+use super::metric::Metric;
 use crate::backend::Reading;
 use crate::stats::Finite;
 

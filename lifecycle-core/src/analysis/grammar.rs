@@ -8,7 +8,8 @@
 //! ```
 //! Spaces and tabs may stand between any two of these.
 
-use super::check::{Bound, CheckError, Comparison, METRIC_NAMES, Metric, NO_ALERTS};
+use super::check::{Bound, CheckError, Comparison};
+use super::metric::{METRIC_NAMES, Metric, NO_ALERTS};
 
 /// The longest check.
 const MAX_CHARS: usize = 200;

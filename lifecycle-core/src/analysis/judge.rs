@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Bound, Check, Comparison, Metric};
+use super::check::{Bound, Check, Comparison};
+use super::metric::Metric;
 use super::plan::AnalysisPlan;
 use crate::backend::{Histogram, Reading};
 use crate::stats::Finite;

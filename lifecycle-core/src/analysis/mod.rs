@@ -8,12 +8,14 @@ mod check;
 mod explain;
 mod grammar;
 mod judge;
+mod metric;
 mod plan;
 mod state;
 
 pub use crate::stats::Finite;
-pub use check::{Bound, Check, CheckError, Comparison, METRIC_NAMES, Metric};
+pub use check::{Bound, Check, CheckError, Comparison};
 pub use explain::explain;
 pub use judge::{Measurement, MeasurementError, judge, value_of};
+pub use metric::{Arm, METRIC_NAMES, Metric};
 pub use plan::AnalysisPlan;
 pub use state::{CheckState, Verdict};

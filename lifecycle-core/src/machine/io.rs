@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::command::Command;
 use super::event::Event;
 use super::state::State;
+pub use crate::analysis::Arm;
 use crate::backend::{
     Alert, EffectKey, GroupStatus, HookCall, HookOutcome, Reading, RouteStatus, RouteWish, ScaleWish, Signal,
 };
@@ -83,16 +84,6 @@ pub enum RouteSeen {
     Unknown,
     /// The route in effect; `None` when none was ever set.
     At(Option<RouteStatus>),
-}
-
-/// Whose health was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Arm {
-    /// The stable revision.
-    Stable,
-    /// The new revision.
-    Canary,
 }
 
 /// One answer of a health source.
