@@ -92,6 +92,7 @@ fn an_error_points_at_the_character() {
         ("queue < 1e400", 9, "the number is too large"),
         ("queue < -1e400", 9, "the number is too large"),
         ("error_rate < 1e400%", 14, "the number is too large"),
+        ("p95_latency < 1e308m", 15, "the number is too large"),
         ("error_rate < 5ms", 15, "ms is not a unit of error_rate: write 5%, 0.05"),
         ("error_rate < 5 minutes", 16, "minutes is not a unit of error_rate"),
         ("error_rate < 101%", 14, "more than 100%"),
