@@ -297,7 +297,7 @@ impl Driver {
                     errors.push(error);
                     text
                 });
-                Measured::new(query.signal, arm, reading)
+                Measured::new(query.signal, arm, reading).over(query.window)
             })
             .collect()
     }

@@ -10,7 +10,7 @@ use crate::backend::{
     Alert, EffectKey, GroupStatus, HookCall, HookOutcome, Reading, RouteStatus, RouteWish, ScaleWish, Signal,
 };
 use crate::plan::Mode;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::version::Version;
 
 /// All that is known about the world at one time. What a backend could not answer is left unknown,
@@ -96,13 +96,22 @@ pub struct Measured {
     pub arm: Arm,
     /// The answer, or why there is none (for people).
     pub reading: Result<Reading, String>,
+    /// The span of time that the answer is of.
+    pub window: Millis,
 }
 
 impl Measured {
-    /// An answer.
+    /// An answer of an unknown span of time, which makes no rate.
     #[must_use]
     pub const fn new(signal: Signal, arm: Arm, reading: Result<Reading, String>) -> Self {
-        Self { signal, arm, reading }
+        Self { signal, arm, reading, window: Millis::ZERO }
+    }
+
+    /// Of this span of time.
+    #[must_use]
+    pub const fn over(mut self, window: Millis) -> Self {
+        self.window = window;
+        self
     }
 }
 

@@ -92,7 +92,8 @@ impl World {
         let health = queries
             .iter()
             .map(|(arm, query)| {
-                Measured::new(query.signal.clone(), *arm, Ok(self.reading(*arm, &query.signal)))
+                let reading = Ok(self.reading(*arm, &query.signal));
+                Measured::new(query.signal.clone(), *arm, reading).over(query.window)
             })
             .collect();
         let observation = Observation {
