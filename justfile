@@ -44,6 +44,10 @@ bench-proxy rounds="5" seconds="4":
     cargo build --release -p lifecycle-service
     benches/proxy/run.sh {{rounds}} {{seconds}}
 
+# Seconds until a bad canary is left, by whole simulated rollouts: the table of docs/analysis.md
+time-to-rollback runs="2000":
+    cargo run --release -p lifecycle-testkit --example time_to_rollback -- {{runs}}
+
 # The exhaustive model of the machine, up to four replicas: minutes
 model:
     cargo test --release -p lifecycle-testkit --features model-large --test model_large -- --nocapture --test-threads=1

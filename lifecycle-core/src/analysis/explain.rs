@@ -73,6 +73,13 @@ pub fn explain(
             (MeasurementError::SourceFailed, None) => format!("{name} was not measured: the source failed"),
             (MeasurementError::NotANumber, _) => format!("{name} is not a number"),
             (MeasurementError::WrongKind, _) => format!("the source's answer for {name} makes no sense"),
+            (MeasurementError::CounterReset, _) => {
+                format!("a counter of {name} was reset: what came since the look before cannot be said")
+            }
+            (MeasurementError::DifferentTimes, _) => {
+                format!("{name} of canary and stable was counted over different times")
+            }
+            (MeasurementError::ClockWentBack, _) => format!("the clock of the source of {name} went back"),
         },
     }
 }
@@ -128,16 +135,28 @@ fn failed(answer: Option<&Result<Reading, String>>) -> Option<&str> {
 fn shown(metric: &Metric, value: Finite) -> String {
     let value = value.get();
     match metric {
-        Metric::ErrorRate | Metric::SuccessRate => format!("{}%", number(value * 100.0)),
-        Metric::Latency(_) if value.abs() >= 1.0 => format!("{}s", number(value)),
-        Metric::Latency(_) if value.abs() >= 0.001 || value == 0.0 => format!("{}ms", number(value * 1e3)),
-        Metric::Latency(_) => format!("{}us", number(value * 1e6)),
+        Metric::ErrorRate | Metric::SuccessRate => percent(value),
+        Metric::Latency(_) => seconds(value),
         Metric::CriticalAlerts | Metric::Named(_) => number(value),
     }
 }
 
+/// A share, 0 to 1.
+pub(super) fn percent(share: f64) -> String {
+    format!("{}%", number(share * 100.0))
+}
+
+/// A span of seconds in the unit in which people write it.
+pub(super) fn seconds(value: f64) -> String {
+    match value.abs() {
+        long if long >= 1.0 => format!("{}s", number(value)),
+        short if short >= 0.001 || short == 0.0 => format!("{}ms", number(value * 1e3)),
+        _ => format!("{}us", number(value * 1e6)),
+    }
+}
+
 /// Four significant digits, without zeros at the end.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value == 0.0 || value.abs() >= 1e12 || value.abs() < 1e-6 {
         return format!("{value}");
     }

@@ -38,6 +38,12 @@ pub enum MeasurementError {
     NotANumber,
     /// The answer is not of the kind that was asked for.
     WrongKind,
+    /// A counter was reset, or the source was away: what was counted since the look before cannot be said.
+    CounterReset,
+    /// The two arms were counted over different times.
+    DifferentTimes,
+    /// The source's clock went back.
+    ClockWentBack,
 }
 
 /// Judges one look.

@@ -3,6 +3,8 @@
 //! A [`Check`] is parsed once. [`judge`] compares one look with it and says a [`Measurement`];
 //! [`CheckState::record`] takes that into account, [`CheckState::verdict`] says what all looks add up
 //! to, and [`explain`] says it in words. Nothing here does I/O or knows the time.
+//! With [`Sequential`] rules, checks that count requests are judged by all that came since the step began, look by look
+//! ([`SequentialState`]).
 
 mod check;
 mod explain;
@@ -10,6 +12,7 @@ mod grammar;
 mod judge;
 mod metric;
 mod plan;
+mod sequential;
 mod state;
 
 pub use crate::stats::Finite;
@@ -18,4 +21,6 @@ pub use explain::explain;
 pub use judge::{Measurement, MeasurementError, judge, value_of};
 pub use metric::{Arm, METRIC_NAMES, Metric};
 pub use plan::AnalysisPlan;
-pub use state::{CheckState, Verdict};
+pub(crate) use sequential::{BIN, BINS, Question, SequentialJudge, say};
+pub use sequential::{EarlyPassRule, Sequential, SequentialState, Temper, Tempering};
+pub use state::{CheckState, HISTORY, Verdict};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
+use super::sequential::Sequential;
 use crate::time::Millis;
 
 /// The rules by which a plan judges health. The defaults are those of the manifest.
@@ -34,6 +35,20 @@ pub struct AnalysisPlan {
     pub checks: Vec<Check>,
     /// Queries that the user defined: name and text.
     pub queries: Vec<(Arc<str>, Arc<str>)>,
+    /// The rules of the sequential judge; without them every check is judged by its trailing window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Sequential>,
+    /// Checks that are measured and told, and decide nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dry_run: Vec<Check>,
+}
+
+impl AnalysisPlan {
+    /// Does this check decide nothing?
+    #[must_use]
+    pub fn is_dry_run(&self, check: &Check) -> bool {
+        self.dry_run.contains(check)
+    }
 }
 
 impl Default for AnalysisPlan {
@@ -50,6 +65,8 @@ impl Default for AnalysisPlan {
             no_data_limit: Millis::from_secs(300),
             checks: Vec::new(),
             queries: Vec::new(),
+            sequential: None,
+            dry_run: Vec::new(),
         }
     }
 }

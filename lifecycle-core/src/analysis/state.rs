@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::Measurement;
 use super::plan::AnalysisPlan;
+use super::sequential::SequentialState;
 use crate::stats::Finite;
 
 /// What is remembered of one check within a step.
@@ -23,7 +24,16 @@ pub struct CheckState {
     pub last: Option<Measurement>,
     /// Stable's value in its last full window (or the baseline).
     pub reference: Option<Finite>,
+    /// The last measurements, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Measurement>,
+    /// What the sequential judge remembers, where it judges this check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Box<SequentialState>>,
 }
+
+/// Measurements that are remembered (Argo Rollouts remembers as many).
+pub const HISTORY: usize = 10;
 
 /// What the measurements of a check add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +75,10 @@ impl CheckState {
     /// ```
     pub fn record(&mut self, measurement: Measurement, plan: &AnalysisPlan) {
         self.last = Some(measurement);
+        if self.history.len() >= HISTORY {
+            self.history.drain(..=self.history.len() - HISTORY);
+        }
+        self.history.push(measurement);
         match measurement {
             Measurement::Waiting | Measurement::NoData => {}
             Measurement::Pass(_) => {
@@ -93,7 +107,9 @@ impl CheckState {
     /// What the looks so far add up to.
     #[must_use]
     pub fn verdict(&self, plan: &AnalysisPlan) -> Verdict {
-        if self.failures > plan.failure_limit {
+        // (evidence that is enough once stays so, whatever failures are tolerated)
+        let proven = self.sequential.as_ref().is_some_and(|state| state.has_failed());
+        if proven || self.failures > plan.failure_limit {
             Verdict::Failed
         } else if self.errors > plan.consecutive_error_limit {
             Verdict::Error
@@ -106,10 +122,13 @@ impl CheckState {
         }
     }
 
-    /// The state for the next step: nothing counted yet, the reference kept.
+    /// The state for the next step: nothing counted yet; kept are the reference, the last measurements, and what the
+    /// sequential judge has fixed for the whole rollout.
     #[must_use]
     pub fn anew(&self) -> Self {
-        Self { reference: self.reference, ..Self::default() }
+        let Self { reference, history, sequential, .. } = self;
+        let sequential = sequential.as_ref().map(|state| Box::new(state.anew()));
+        Self { reference: *reference, history: history.clone(), sequential, ..Self::default() }
     }
 }
 
@@ -192,7 +211,28 @@ mod tests {
     fn the_next_step_counts_anew_and_keeps_the_reference() {
         let mut state = CheckState { reference: Finite::new(0.2), ..CheckState::default() };
         state.record(Measurement::Inconclusive, &AnalysisPlan::default());
-        assert_eq!(state.anew(), CheckState { reference: Finite::new(0.2), ..CheckState::default() });
+        let history = vec![Measurement::Inconclusive];
+        assert_eq!(
+            state.anew(),
+            CheckState { reference: Finite::new(0.2), history, ..CheckState::default() }
+        );
+    }
+
+    #[test]
+    fn the_last_ten_measurements_are_remembered() {
+        let (plan, mut state) = (AnalysisPlan::default(), CheckState::default());
+        for n in 0..25 {
+            state.record(Measurement::Pass(Finite::new(f64::from(n)).unwrap()), &plan);
+        }
+        let values: Vec<f64> = state
+            .history
+            .iter()
+            .map(|said| match said {
+                Measurement::Pass(value) => value.get(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(values, (15..25).map(f64::from).collect::<Vec<_>>());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::sync::Arc;
 pub use refuse::Refused;
 
 use crate::backend::{
-    BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Record, StoreVersion, Stored,
+    BackendError, Backends, ErrorKind, HealthQuery, HookOutcome, News, Reading, Record, Span, StoreVersion,
+    Stored,
 };
 use crate::machine::{
     self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
@@ -278,12 +279,20 @@ impl Driver {
             return Vec::new();
         }
         let Some(health) = &self.backends.health else { return Vec::new() };
-        let queries: Vec<HealthQuery> = wanted.iter().map(|(_, query)| query.clone()).collect();
-        let answers = health.measure(&queries).await;
+        // a source that cannot tell replicas apart is not asked for them
+        let can = health.capabilities();
+        let is_asked = |query: &HealthQuery| can.replicas || !matches!(query.span, Span::Replicas { .. });
+        let queries: Vec<HealthQuery> =
+            wanted.iter().map(|(_, query)| query).filter(|query| is_asked(query)).cloned().collect();
+        let answers = if queries.is_empty() { Vec::new() } else { health.measure(&queries).await };
         let mut answers = answers.into_iter();
         wanted
             .into_iter()
             .map(|(arm, query)| {
+                if !is_asked(&query) {
+                    let none = Ok(Reading::Replicas(Vec::new()));
+                    return Measured::new(query.signal, arm, none).over(query.span);
+                }
                 let reading = answers.next().unwrap_or_else(|| {
                     Err(BackendError::new(
                         "health",
@@ -297,7 +306,7 @@ impl Driver {
                     errors.push(error);
                     text
                 });
-                Measured::new(query.signal, arm, reading).over(query.window)
+                Measured::new(query.signal, arm, reading).over(query.span)
             })
             .collect()
     }

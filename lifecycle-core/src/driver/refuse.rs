@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::analysis::Question;
 use crate::backend::{Backends, Signal, Splitting};
 use crate::plan::{Mode, Plan};
 
@@ -67,6 +68,15 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
                 "the health source knows no such query",
             );
         }
+    }
+    let sequential = || checks.iter().find(|check| Question::of(check).is_some());
+    if let (Some(_), Some(check), Some(health)) = (plan.analysis().sequential, sequential(), &backends.health)
+        && !health.capabilities().increases
+    {
+        return refused(
+            format!("spec.analysis.sequential: the check {:?} counts from look to look", check.to_string()),
+            "the health source only measures trailing windows; leave sequential away",
+        );
     }
     for hook in plan.hooks() {
         let accepted = match &backends.hooks {

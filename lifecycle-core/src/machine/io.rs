@@ -8,6 +8,7 @@ use super::state::State;
 pub use crate::analysis::Arm;
 use crate::backend::{
     Alert, EffectKey, GroupStatus, HookCall, HookOutcome, Reading, RouteStatus, RouteWish, ScaleWish, Signal,
+    Span,
 };
 use crate::plan::Mode;
 use crate::time::{Millis, Timestamp};
@@ -96,21 +97,21 @@ pub struct Measured {
     pub arm: Arm,
     /// The answer, or why there is none (for people).
     pub reading: Result<Reading, String>,
-    /// The span of time that the answer is of.
-    pub window: Millis,
+    /// The span of time that was asked for.
+    pub span: Span,
 }
 
 impl Measured {
-    /// An answer of an unknown span of time, which makes no rate.
+    /// An answer of a trailing window of unknown length, which makes no rate.
     #[must_use]
     pub const fn new(signal: Signal, arm: Arm, reading: Result<Reading, String>) -> Self {
-        Self { signal, arm, reading, window: Millis::ZERO }
+        Self { signal, arm, reading, span: Span::Window(Millis::ZERO) }
     }
 
     /// Of this span of time.
     #[must_use]
-    pub const fn over(mut self, window: Millis) -> Self {
-        self.window = window;
+    pub const fn over(mut self, span: Span) -> Self {
+        self.span = span;
         self
     }
 }

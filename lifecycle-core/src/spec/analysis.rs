@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::error::{SpecError, quoted};
 use super::field::{Field, Fields, unknown};
-use crate::analysis::{AnalysisPlan, Check, METRIC_NAMES, Metric};
+use crate::analysis::{AnalysisPlan, Check, EarlyPassRule, METRIC_NAMES, Metric, Sequential, Tempering};
+use crate::stats::Alpha;
 
 /// How many checks, and how many queries, a manifest may have.
 const MAX_CHECKS: usize = 32;
@@ -25,11 +26,20 @@ pub struct AnalysisSpec {
 }
 
 impl AnalysisSpec {
-    /// The rules for a plan, with these checks where the manifest has none of its own.
+    /// Are checks that count requests judged by all that came, and not by a trailing window?
+    #[must_use]
+    pub const fn is_sequential(&self) -> bool {
+        self.rules.sequential.is_some()
+    }
+
+    /// The rules for a plan, with these checks where the manifest has none of its own, and with those that are only told.
     #[must_use]
     pub fn plan(&self, default_checks: Vec<Check>) -> AnalysisPlan {
         let mut rules = self.rules.clone();
         rules.checks = self.checks.clone().unwrap_or(default_checks);
+        let only_told = rules.dry_run.iter().filter(|check| !rules.checks.contains(check));
+        let only_told: Vec<Check> = only_told.cloned().collect();
+        rules.checks.extend(only_told);
         rules
     }
 
@@ -46,13 +56,9 @@ impl AnalysisSpec {
             "initialDelay",
             "queries",
             "sequential",
+            "dryRun",
         ];
         let fields = spec.section("analysis", &known)?;
-        if let Some(sequential) = fields.get("sequential") {
-            return Err(
-                sequential.error("that judge does not exist yet: leave the field away to use thresholds")
-            );
-        }
         let limit =
             |name: &str, default: u32| fields.read_or(name, default, |field| field.whole(0..=1_000_000));
         let mut rules = AnalysisPlan::default();
@@ -77,11 +83,38 @@ impl AnalysisSpec {
         rules.consecutive_success_limit = limit("consecutiveSuccessLimit", rules.consecutive_success_limit)?;
         rules.queries = fields.read_or("queries", Vec::new(), queries)?;
         let names: Vec<&str> = rules.queries.iter().map(|(name, _)| &**name).collect();
-        let checks = fields.read("checks", |field| {
+        let list = |field: &Field<'_>| {
             field.list(MAX_CHECKS)?.iter().map(|item| check(item, &names)).collect::<Result<Vec<_>, _>>()
-        })?;
+        };
+        let checks = fields.read("checks", list)?;
+        rules.dry_run = fields.read_or("dryRun", Vec::new(), list)?;
+        rules.sequential = fields.read("sequential", |field| sequential(&field.fields(&SEQUENTIAL)?))?;
         Ok(Self { checks, rules })
     }
+}
+
+/// The fields of `sequential`.
+const SEQUENTIAL: [&str; 3] = ["alpha", "eta", "earlyPass"];
+
+fn sequential(fields: &Fields<'_>) -> Result<Sequential, SpecError> {
+    let mut rules = Sequential::new(fields.read_or("alpha", Alpha::DEFAULT, probability)?);
+    let eta =
+        fields.read("eta", |field| field.number(0.0, 1.0, "a number above 0 and at most 1, like 0.5"))?;
+    rules.temper = eta.map_or(Tempering::Measured, Tempering::Fixed);
+    rules.early_pass = fields.read("earlyPass", |field| {
+        let fields = field.fields(&["ratio", "beta"])?;
+        let ratio =
+            |field: &Field<'_>| field.number(1.0, 1000.0, "a number above 1 and at most 1000, like 2");
+        let beta = fields.read_or("beta", Alpha::DEFAULT, probability)?;
+        Ok(EarlyPassRule::new(fields.required("ratio", "a number above 1, like 2", ratio)?, beta))
+    })?;
+    Ok(rules)
+}
+
+fn probability(field: &Field<'_>) -> Result<Alpha, SpecError> {
+    let accepted = "a probability above 0 and below 1, like 0.01";
+    let number = field.number(0.0, 1.0_f64.next_down(), accepted)?;
+    Alpha::new(number).map_err(|_| field.expected(accepted))
 }
 
 fn queries(field: &Field<'_>) -> Result<Vec<Query>, SpecError> {

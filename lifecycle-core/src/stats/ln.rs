@@ -8,7 +8,7 @@ pub(super) fn add(a: f64, b: f64) -> f64 {
 
 /// ln of the mean of the e^x; of none it is ln 1.
 #[allow(clippy::cast_precision_loss, reason = "a handful")]
-pub(super) fn mean(all: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(crate) fn mean(all: impl Iterator<Item = f64> + Clone) -> f64 {
     let most = all.clone().fold(f64::NEG_INFINITY, f64::max);
     let (sum, n) = all.fold((0.0, 0_usize), |(sum, n), x| (sum + (x - most).exp(), n + 1));
     match n {

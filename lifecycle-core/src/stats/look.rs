@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::probability::Alpha;
+
 /// What cannot be tested.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("{what}: {value} is not accepted; {accepted}")]
@@ -49,6 +51,31 @@ impl Counts {
             return Err(StatsError { what: "failed", value: failed as f64, accepted });
         }
         Ok(Self { failed, requests })
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let failed = self.failed.saturating_add(other.failed);
+        Self { failed, requests: self.requests.saturating_add(other.requests) }
+    }
+
+    /// Failed requests of all requests, 0 to 1; `None` without a request.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a share")]
+    pub fn rate(self) -> Option<f64> {
+        (self.requests > 0).then(|| self.failed as f64 / self.requests as f64)
+    }
+
+    /// The highest rate that is still to be reckoned with: the true one is above it with this probability at the most.
+    /// Of x failures of n requests it is (x + L + sqrt(L^2 + 2 L x)) / n with L = ln(1 / alpha), from Chernoff's bound
+    /// P(X <= m - t) <= exp(-t^2 / (2 m)) for a binomial X with mean m. `None` without a request.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+    pub fn highest_rate(self, alpha: Alpha) -> Option<f64> {
+        let (failed, l) = (self.failed as f64, alpha.ln_needed());
+        let most = failed + l + (l * l + 2.0 * l * failed).sqrt();
+        (self.requests > 0).then(|| (most / self.requests as f64).min(1.0))
     }
 }
 

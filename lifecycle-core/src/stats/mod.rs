@@ -11,7 +11,8 @@
 //! - [`Dispersion`] measures how much more than by chance failures vary, by which the tests are tempered.
 //! - [`sprt`] is Wald's test, for comparison.
 //!
-//! Every number is checked against the tables in `tests/vectors`. No check is judged by these tests yet.
+//! Every number is checked against the tables in `tests/vectors`. [`crate::analysis::Sequential`] judges checks by these
+//! tests.
 //!
 //! ```
 //! use lifecycle_core::stats::{Counts, Evidence, GridTest, Look};
@@ -34,6 +35,7 @@ mod latency;
 mod ln;
 mod look;
 mod objective;
+mod probability;
 pub mod sprt;
 
 pub use dispersion::{Dispersion, Halves};
@@ -41,5 +43,7 @@ pub use early::EarlyPass;
 pub use finite::Finite;
 pub use grid::{Evidence, GridTest, LATENCIES, RATES};
 pub use latency::LatencyTest;
+pub(crate) use ln::mean as ln_mean;
 pub use look::{Counts, Look, StatsError};
-pub use objective::{OBJECTIVES, objective};
+pub use objective::{OBJECTIVES, ObjectiveTest, objective};
+pub use probability::Alpha;

@@ -18,6 +18,10 @@ pub struct Canary;
 
 const CHECKS: [&str; 3] = ["error_rate < 1%", "latency_p95_canary < 1.2x stable", "no_critical_alerts"];
 
+/// With the sequential judge: a canary that fails as often as stable is no worse, whatever stable's rate is.
+const SEQUENTIAL_CHECKS: [&str; 3] =
+    ["error_rate <= 1x stable", "latency_p95_canary <= 1.2x stable", "no_critical_alerts"];
+
 impl Strategy for Canary {
     fn name(&self) -> &str {
         "canary"
@@ -32,7 +36,8 @@ impl Strategy for Canary {
                 Mode::Ratio
             }
         };
-        let mut builder = builder(self, mode, spec, &CHECKS)?
+        let checks = if spec.analysis().is_sequential() { SEQUENTIAL_CHECKS } else { CHECKS };
+        let mut builder = builder(self, mode, spec, &checks)?
             .limits(canary.room.max_surge, canary.room.max_unavailable)
             .retire(Retire::after_promotion(canary.scale_down_delay))
             .page_on_rollback(true);

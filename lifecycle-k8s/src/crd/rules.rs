@@ -123,12 +123,14 @@ pub(super) fn canary_scale(schema: &mut Schema) {
 
 /// `analysis`.
 pub(super) fn analysis(schema: &mut Schema) {
-    let known = format!(
-        "!has(self.checks) || self.checks.all(check, {} || {} || (has(self.queries) && \
-         self.queries.exists(name, check.matches('^[ \\t]*' + name + '[ \\t]*[<>]'))))",
-        matches("check", &format!(r"^[ \t]*{OWN_METRIC}[ \t]*[<>]")),
-        matches("check", ALERTS_CHECK),
-    );
+    let known = |list: &str| {
+        format!(
+            "!has(self.{list}) || self.{list}.all(check, {} || {} || (has(self.queries) && \
+             self.queries.exists(name, check.matches('^[ \\t]*' + name + '[ \\t]*[<>]'))))",
+            matches("check", &format!(r"^[ \t]*{OWN_METRIC}[ \t]*[<>]")),
+            matches("check", ALERTS_CHECK),
+        )
+    };
     let unknown = "a check names no metric that is there: accepted are error_rate, success_rate, p50_latency, \
         p90_latency, p95_latency, p99_latency, no_critical_alerts and the names in queries";
     add(
@@ -141,7 +143,8 @@ pub(super) fn analysis(schema: &mut Schema) {
                     "window is shorter than interval: write at least that",
                 ),
             ),
-            at(".checks", rule(known, unknown)),
+            at(".checks", rule(known("checks"), unknown)),
+            at(".dryRun", rule(known("dryRun"), unknown)),
         ],
     );
 }

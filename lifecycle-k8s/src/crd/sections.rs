@@ -262,10 +262,50 @@ pub struct Analysis {
     #[schemars(schema_with = "value::queries")]
     pub queries: Option<BTreeMap<String, String>>,
 
-    /// The place of a judge that does not exist yet: refused.
+    /// Checks that count requests are judged by all that came since the step began, look by look, and the rollout goes
+    /// back as soon as the evidence suffices. Without it they are judged by the trailing window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "value::sequential")]
-    pub sequential: Option<Value>,
+    pub sequential: Option<Sequential>,
+
+    /// Checks that are measured and told, and decide nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "value::checks")]
+    pub dry_run: Option<Vec<String>>,
+}
+
+/// The rules of the sequential judge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Sequential {
+    /// How probable it may be that a whole rollout of a version as good as stable goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "value::probability", extend("default" = 0.01))]
+    pub alpha: Option<f64>,
+
+    /// The temper for failures that come in clumps: 1 where they are independent. Measured on stable unless written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "value::eta")]
+    pub eta: Option<f64>,
+
+    /// A step ends early once its checks are certainly not so many times worse than stable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_pass: Option<EarlyPass>,
+}
+
+/// When a step ends early.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct EarlyPass {
+    /// The ratio of rates that is to be ruled out.
+    #[schemars(schema_with = "value::ratio")]
+    pub ratio: f64,
+
+    /// How probable it may be that a version that is so much worse passes early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "value::probability", extend("default" = 0.01))]
+    pub beta: Option<f64>,
 }
 
 /// A URL that is called at a point of every rollout.

@@ -234,11 +234,31 @@ pub(super) fn queries(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-pub(super) fn sequential(_: &mut SchemaGenerator) -> Schema {
-    let message = "that judge does not exist yet: leave the field away to use thresholds";
+pub(super) fn probability(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": true,
-        "x-kubernetes-validations": [rule("false", message)],
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "x-kubernetes-validations": [
+            rule("self > 0.0 && self < 1.0", "is not a probability above 0 and below 1, like 0.01"),
+        ],
+    })
+}
+
+pub(super) fn eta(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "x-kubernetes-validations": [rule("self > 0.0", "is not a number above 0 and at most 1, like 0.5")],
+    })
+}
+
+pub(super) fn ratio(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "number",
+        "minimum": 1,
+        "maximum": 1000,
+        "x-kubernetes-validations": [rule("self > 1.0", "is not a number above 1 and at most 1000, like 2")],
     })
 }

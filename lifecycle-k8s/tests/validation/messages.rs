@@ -69,9 +69,8 @@ async fn a_refusal_says_what_would_be_accepted() {
              tier enterprise accepts no downtime: write 0 (and maxSurge 1 or more)",
         ),
         (
-            json!({"version": "1.5.0", "analysis": {"sequential": {"alpha": 0.01}}}),
-            "spec.analysis.sequential: Invalid value: that judge does not exist yet: leave the field away to use \
-             thresholds",
+            json!({"version": "1.5.0", "analysis": {"sequential": {"alpha": 1}}}),
+            "spec.analysis.sequential.alpha: Invalid value: is not a probability above 0 and below 1, like 0.01",
         ),
     ] {
         let error = create(&client, &manifest(&spec), true).await.unwrap_err();

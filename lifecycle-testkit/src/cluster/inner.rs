@@ -20,7 +20,7 @@ use super::traffic::{Arm, Traffic};
 use super::views::Views;
 
 /// How long the first revision has served before the origin of time.
-const HISTORY: Millis = Millis::from_secs(600);
+pub(crate) const HISTORY: Millis = Millis::from_secs(600);
 
 #[derive(Debug)]
 pub(super) struct Inner {

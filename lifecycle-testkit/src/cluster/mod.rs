@@ -50,6 +50,7 @@ use lifecycle_core::version::{Revision, Version};
 pub use faults::{Fault, LATE_BY, STALE_BY};
 pub use handles::{SimHealth, SimHooks, SimNotifier, SimRouter, SimStore, SimWorkload};
 pub use hooks::HookBehaviour;
+pub(crate) use inner::HISTORY;
 pub use pod::Probe;
 pub use profile::{Profile, Rate, Readiness};
 

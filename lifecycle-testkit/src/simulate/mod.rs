@@ -29,7 +29,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lifecycle_core::analysis::Metric;
+use lifecycle_core::analysis::{AnalysisPlan, Metric};
 use lifecycle_core::driver::{Driver, Refused, Target};
 use lifecycle_core::plan::PlanError;
 use lifecycle_core::report::{Line, LineKind, OutcomeLine};
@@ -39,7 +39,7 @@ use lifecycle_core::time::{Millis, Timestamp};
 use lifecycle_core::version::{Revision, RevisionNumber, Version, revision_hash};
 use thiserror::Error;
 
-use crate::cluster::{Cluster, ClusterConfig, Probe};
+use crate::cluster::{Cluster, ClusterConfig, HISTORY, Probe};
 use crate::properties::Monitor;
 
 pub use field::ScenarioError;
@@ -198,7 +198,12 @@ impl Simulation {
 /// With measurements as fine and as long as these plans need them.
 fn measuring(mut config: ClusterConfig, targets: &[&Target]) -> ClusterConfig {
     let analyses = || targets.iter().map(|target| target.plan.analysis());
-    config.retention = analyses().map(|analysis| analysis.window).max().unwrap_or(config.retention);
+    // the judge that counts asks how the failures of ten minutes clump
+    let kept = |analysis: &AnalysisPlan| match analysis.sequential {
+        Some(_) => analysis.window.max(HISTORY),
+        None => analysis.window,
+    };
+    config.retention = analyses().map(kept).max().unwrap_or(config.retention);
     config.grain = analyses().map(|analysis| analysis.interval).fold(GRAIN, Ord::min).max(Millis(100));
     config.measure_latency = analyses()
         .any(|analysis| analysis.checks.iter().any(|check| matches!(check.metric(), Metric::Latency(_))));

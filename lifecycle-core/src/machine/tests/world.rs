@@ -93,7 +93,7 @@ impl World {
             .iter()
             .map(|(arm, query)| {
                 let reading = Ok(self.reading(*arm, &query.signal));
-                Measured::new(query.signal.clone(), *arm, reading).over(query.window)
+                Measured::new(query.signal.clone(), *arm, reading).over(query.span)
             })
             .collect();
         let observation = Observation {

@@ -38,6 +38,15 @@ impl<'a> Field<'a> {
         self.value.as_bool().ok_or_else(|| self.expected("true or false"))
     }
 
+    /// A number above the first bound and at most the second; `accepted` says so for people.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn number(&self, above: f64, most: f64, accepted: &str) -> Result<f64, SpecError> {
+        let number = self.value().as_f64().filter(|number| *number > above && *number <= most);
+        number.ok_or_else(|| self.expected(accepted))
+    }
+
     /// A whole number in this range.
     ///
     /// # Errors

@@ -1,0 +1,215 @@
+//! One look: what came since the one before, and what it adds up to.
+
+use super::question::{Of, Question};
+use super::rules::Sequential;
+use super::state::SequentialState;
+use crate::analysis::{Bound, Measurement, MeasurementError};
+use crate::backend::{Counted, Increase, Mark, Reading};
+use crate::stats::{Alpha, Counts, EarlyPass, Finite, GridTest, LATENCIES, Look, ObjectiveTest, RATES};
+use crate::time::Millis;
+
+/// Nothing came for this long: there is no data. Shorter than that nothing is lost, because the next look counts it. Prometheus
+/// scrapes once a minute unless it is told otherwise.
+const QUIET: Millis = Millis::from_secs(60);
+
+/// How one check is judged in one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SequentialJudge {
+    pub(crate) question: Question,
+    pub(crate) rules: Sequential,
+    /// This check's and this step's share of the rollout's alpha.
+    pub(crate) alpha: Alpha,
+    /// Does the step end with all traffic on the canary? Then stable has none at some time, and both tests are made.
+    pub(crate) full: bool,
+    /// Requests of the canary without which nothing passes.
+    pub(crate) min_requests: u64,
+}
+
+/// What was counted of both arms since the look before.
+type Answer<'a> = Option<&'a Result<Reading, String>>;
+
+impl SequentialJudge {
+    /// Takes a look into account; `None` when it says nothing new. `stable` is asked for while it serves, and
+    /// `None` while it does not.
+    pub(crate) fn look(
+        &self,
+        state: &mut SequentialState,
+        canary: Answer<'_>,
+        stable: Option<Answer<'_>>,
+        since: Millis,
+    ) -> Option<Measurement> {
+        let increases = match (increase(canary), stable.map(increase)) {
+            (Ok(canary), None) => (canary, None),
+            (Ok(canary), Some(Ok(stable))) => (canary, Some(stable)),
+            (Err(missing), _) | (_, Some(Err(missing))) => return Some(missing),
+        };
+        let (canary, stable) = increases;
+        if stable.is_some_and(|stable| stable.until != canary.until) {
+            return Some(Measurement::Error(MeasurementError::DifferentTimes));
+        }
+        let before = state.mark.replace(canary.until)?;
+        if canary.until < before {
+            return Some(Measurement::Error(MeasurementError::ClockWentBack));
+        }
+        let counted = match (&canary.counted, stable.map(|stable| &stable.counted)) {
+            (Some(canary), None) => (canary, None),
+            (Some(canary), Some(Some(stable))) => (canary, Some(stable)),
+            _ => return Some(Measurement::Error(MeasurementError::CounterReset)),
+        };
+        if let Counted::Durations(histogram) = counted.0 {
+            state.bounds_of_number(self.question, histogram);
+        }
+        let wrong_kind = Some(Measurement::Error(MeasurementError::WrongKind));
+        let Some(ours) = state.counts(self.question, counted.0, |bound| bound.canary_us) else {
+            return wrong_kind;
+        };
+        let theirs = match counted.1 {
+            None => None,
+            Some(counted) => match state.counts(self.question, counted, |bound| bound.stable_us) {
+                Some(theirs) => Some(theirs),
+                None => return wrong_kind,
+            },
+        };
+        let is_empty = |counts: &[Counts]| counts.first().is_none_or(|counts| counts.requests == 0);
+        if is_empty(&ours) || theirs.as_deref().is_some_and(is_empty) {
+            return self.wait(state, before, since);
+        }
+        state.counted += state.silent + since;
+        state.silent = Millis::ZERO;
+        match theirs {
+            Some(theirs) => self.compare(state, &ours, &theirs),
+            None => add(&mut state.alone, &ours),
+        }
+        Some(self.weigh(state, &ours))
+    }
+
+    /// Nothing came of one arm: the next look counts from where this one did.
+    fn wait(&self, state: &mut SequentialState, before: Mark, since: Millis) -> Option<Measurement> {
+        state.mark = Some(before);
+        state.silent += since;
+        (state.silent >= QUIET).then_some(Measurement::NoData)
+    }
+
+    fn compare(&self, state: &mut SequentialState, ours: &[Counts], theirs: &[Counts]) {
+        add(&mut state.canary, ours);
+        add(&mut state.stable, theirs);
+        state.evidence.resize(ours.len(), Default::default());
+        state.early.resize(ours.len(), Finite::default());
+        let eta = state.eta();
+        let grid: &[f64] = match self.question.of {
+            Of::Failures => &RATES,
+            Of::Slow(_) => &LATENCIES,
+        };
+        // (a factor above the whole grid finds nothing)
+        let Ok(test) = GridTest::on(grid, self.question.tolerated(), eta) else { return };
+        let early = self.rules.early_pass.and_then(|early| EarlyPass::new(early.ratio, eta).ok());
+        for (at, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+            let look = Look::new(*ours, *theirs);
+            test.look(&mut state.evidence[at], look);
+            if let Some(early) = early {
+                early.look(&mut state.early[at], look);
+            }
+        }
+    }
+
+    /// What all looks of this step add up to.
+    fn weigh(&self, state: &mut SequentialState, ours: &[Counts]) -> Measurement {
+        let shares = self.shares();
+        let together = (state.together(), shares.together.ln_needed());
+        let alone = (self.alone(state, shares), shares.alone.ln_needed());
+        // the one that is nearer to what is needed, or further beyond it
+        let (ln_e, needed) = if alone.0 - alone.1 > together.0 - together.1 { alone } else { together };
+        state.ln_e = Finite::new(ln_e).unwrap_or_default();
+        state.ln_needed = Finite::new(needed).unwrap_or_default();
+        state.failed |= ln_e >= needed;
+        if let Some(early) = self.rules.early_pass {
+            let needed = early.beta.ln_needed();
+            state.certified |= !state.early.is_empty() && state.early.iter().all(|sum| sum.get() >= needed);
+        }
+        let total = state.total();
+        let value = total.rate().and_then(Finite::new).unwrap_or_default();
+        debug_assert!(!ours.is_empty());
+        match state.failed {
+            true => Measurement::Fail(value),
+            false if total.requests < self.min_requests => Measurement::Waiting,
+            false => Measurement::Pass(value),
+        }
+    }
+
+    /// ln E of what the canary counted while stable had no traffic, against a number or what stable measured before.
+    fn alone(&self, state: &SequentialState, shares: Shares) -> f64 {
+        let eta = state.eta();
+        let ln_e = |at: usize, counts: &Counts| {
+            let rate = match self.question.objective() {
+                Some(rate) => rate,
+                None => {
+                    let base = state.base.get(at)?.highest_rate(shares.base)?;
+                    base * self.question.tolerated()
+                }
+            };
+            ObjectiveTest::new(rate, eta).ok().map(|test| test.ln_e(*counts))
+        };
+        let all = state.alone.iter().enumerate();
+        // what cannot be tested is no evidence
+        crate::stats::ln_mean(all.map(|(at, counts)| ln_e(at, counts).unwrap_or(0.0)))
+    }
+
+    /// How this step's share of alpha is split over the tests that are made of it.
+    fn shares(&self) -> Shares {
+        let against_number = matches!(self.question.against, Bound::Value(_));
+        let (relative, full) = (self.question.is_relative(), self.full);
+        let parts = match (against_number, relative && full) {
+            (true, _) => 1,
+            // what stable measured may have been low by chance
+            (false, false) if !relative => 2,
+            (false, false) => 1,
+            (false, true) => 3,
+        };
+        let share = self.alpha.shared_by(parts);
+        Shares { together: share, alone: share, base: share }
+    }
+}
+
+/// How one step's share of alpha is split.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    /// For both arms at the same time.
+    together: Alpha,
+    /// For the canary alone.
+    alone: Alpha,
+    /// For what it is held against then.
+    base: Alpha,
+}
+
+fn increase(answer: Answer<'_>) -> Result<&Increase, Measurement> {
+    match answer {
+        None | Some(Ok(Reading::NoData)) => Err(Measurement::NoData),
+        Some(Err(_)) => Err(Measurement::Error(MeasurementError::SourceFailed)),
+        Some(Ok(Reading::Increase(increase))) => Ok(increase),
+        Some(Ok(_)) => Err(Measurement::Error(MeasurementError::WrongKind)),
+    }
+}
+
+fn add(total: &mut Vec<Counts>, counts: &[Counts]) {
+    total.resize(counts.len(), Counts::default());
+    for (total, counts) in total.iter_mut().zip(counts) {
+        *total = total.and(*counts);
+    }
+}
+
+impl SequentialState {
+    fn eta(&self) -> f64 {
+        self.temper.map_or(1.0, |temper| temper.eta.get())
+    }
+
+    /// ln E of both arms at the same time: the mean over the bounds.
+    fn together(&self) -> f64 {
+        crate::stats::ln_mean(self.evidence.iter().map(|evidence| evidence.ln_e()))
+    }
+
+    /// What the canary counted in this step, at the first bound.
+    pub(super) fn total(&self) -> Counts {
+        let first = |counts: &[Counts]| counts.first().copied().unwrap_or_default();
+        first(&self.canary).and(first(&self.alone))
+    }
+}

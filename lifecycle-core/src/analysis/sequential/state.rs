@@ -1,0 +1,136 @@
+//! What the sequential judge remembers of a check: so many numbers, however many looks.
+
+use serde::{Deserialize, Serialize};
+
+use super::question::{Question, SlowBeyond};
+use super::temper::Temper;
+use crate::backend::{Counted, Histogram, Mark, Reading};
+use crate::stats::{Counts, Evidence, Finite};
+use crate::time::Millis;
+
+/// What the sequential judge remembers of a check.
+///
+/// What is measured of stable before the first look is kept from step to step; the evidence begins anew with each, so that
+/// what begins to go wrong with more traffic is found as fast as at first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct SequentialState {
+    /// Fixed before the first look of the rollout.
+    pub temper: Option<Temper>,
+    /// Fixed before the first look of the rollout; none but for latencies.
+    pub(super) bounds: Vec<SlowBeyond>,
+    /// What stable counted when it last had traffic, by bound.
+    pub(super) base: Vec<Counts>,
+    /// Up to when was counted.
+    pub(crate) mark: Option<Mark>,
+    /// Was the first look of this step asked for?
+    pub(crate) asked: bool,
+    /// Of what both arms counted at the same time, by bound.
+    pub(super) evidence: Vec<Evidence>,
+    /// ln L of the early pass, by bound.
+    pub(super) early: Vec<Finite>,
+    /// Counted in this step while both had traffic, by bound: of the canary, of stable.
+    pub(super) canary: Vec<Counts>,
+    pub(super) stable: Vec<Counts>,
+    /// Counted in this step of the canary alone, by bound.
+    pub(super) alone: Vec<Counts>,
+    /// ln E: the evidence by the last look.
+    pub(super) ln_e: Finite,
+    /// ln(1 / alpha) of this check in this step.
+    pub(super) ln_needed: Finite,
+    /// How long was counted in this step.
+    pub counted: Millis,
+    /// For how long nothing came.
+    pub(super) silent: Millis,
+    /// Was there ever evidence enough? Then it stays so.
+    pub(super) failed: bool,
+    /// Is a certain ratio ruled out?
+    pub certified: bool,
+}
+
+impl SequentialState {
+    /// The state for the next step.
+    pub(crate) fn anew(&self) -> Self {
+        let Self { temper, bounds, base, stable, .. } = self;
+        let served = stable.first().is_some_and(|counts| counts.requests > 0);
+        let base = if served { stable } else { base };
+        Self { temper: *temper, bounds: bounds.clone(), base: base.clone(), ..Self::default() }
+    }
+
+    /// Is there evidence enough that the canary is worse?
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// What stable measured over a whole window: the bounds, and what the canary is held against when it is alone. The
+    /// bounds stay what they were.
+    pub(crate) fn take_base(&mut self, question: Question, reading: &Reading) {
+        match reading {
+            Reading::Histogram(histogram) => {
+                if self.bounds.is_empty() {
+                    self.bounds = question.bounds(histogram);
+                }
+                let counts = Counted::Durations(histogram.clone());
+                self.base = self.counts(question, &counts, |bound| bound.stable_us).unwrap_or_default();
+            }
+            Reading::Counts { requests, failed } => {
+                let counts = Counts::new(*failed.min(requests), *requests).unwrap_or_default();
+                self.base = self
+                    .counts(question, &Counted::Requests(counts), |bound| bound.stable_us)
+                    .unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    /// The dispersion of stable, by what its replicas counted; once the bounds are known of which it is measured.
+    pub(crate) fn take_temper(&mut self, question: Question, replicas: &[Vec<Counted>]) {
+        if let Some(Counted::Durations(histogram)) = replicas.iter().flatten().next() {
+            self.bounds_of_number(question, histogram);
+        }
+        if self.temper.is_none() && (!question.needs_stable() || self.has_base()) {
+            self.temper = Some(Temper::measured(question, &self.bounds, replicas));
+        }
+    }
+
+    /// The temper that the manifest gives.
+    pub(crate) fn temper_given(&mut self, eta: f64) {
+        self.temper.get_or_insert_with(|| Temper::given(eta));
+    }
+
+    /// Is it known what stable measured?
+    pub(crate) fn has_base(&self) -> bool {
+        !self.base.is_empty()
+    }
+
+    /// Is everything known that has to be before the first look?
+    pub(crate) fn is_prepared(&self, question: Question) -> bool {
+        self.temper.is_some() && (!question.needs_stable() || !self.base.is_empty())
+    }
+
+    /// One count a bound, or one of failed requests; `None` when what was counted is of another kind.
+    pub(super) fn counts(
+        &self,
+        question: Question,
+        counted: &Counted,
+        side: impl Fn(&SlowBeyond) -> u64,
+    ) -> Option<Vec<Counts>> {
+        let count = |beyond| super::question::counts(question.of, counted, beyond);
+        match question.of {
+            super::question::Of::Failures => count(None).map(|counts| vec![counts]),
+            super::question::Of::Slow(_) if self.bounds.is_empty() => None,
+            super::question::Of::Slow(_) => {
+                self.bounds.iter().map(|bound| count(Some(side(bound)))).collect()
+            }
+        }
+    }
+
+    /// The bounds of a number come from the canary's own histogram: where it has them is no data.
+    pub(super) fn bounds_of_number(&mut self, question: Question, histogram: &Histogram) {
+        if self.bounds.is_empty() && question.objective().is_some() {
+            self.bounds = question.bounds(histogram);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Looking: measurements are judged all along.
+
+use std::sync::Arc;
+
+use super::references::take_references;
+use super::{applies, next_look, sequential};
+use crate::analysis::{Bound, Check, CheckState, Measurement, SequentialJudge, Verdict, explain, judge, say};
+use crate::backend::{Reading, Signal, Span};
+use crate::machine::event::{BackReason, EventKind, PauseCause};
+use crate::machine::io::{Arm, Measured};
+use crate::machine::state::State;
+use crate::machine::turn::Turn;
+use crate::plan::{Mode, Plan};
+use crate::time::Millis;
+
+/// The first look of a step is taken at once when the canary gets its first requests; where it was not, it is asked for
+/// again after this long.
+const BEGIN: Millis = Millis(100);
+
+/// Takes the measurements of this step into account. Says why the rollout must go back, if it must.
+pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
+    let traffic = has_traffic(turn.plan, &turn.state);
+    if traffic {
+        let dt = turn.dt;
+        turn.state.progress.in_traffic += dt;
+    } else {
+        forget_passes(turn);
+    }
+    if !is_worth_a_look(turn.plan, &turn.state) {
+        turn.state.progress.since_look = Millis::ZERO;
+        return None;
+    }
+    turn.wake_in(next_look(turn));
+    if turn.seen.health.is_empty() {
+        if sequential::begins(turn.plan, &turn.state) {
+            let again = sequential::was_asked(turn);
+            turn.wake_in(if again { BEGIN } else { Millis::ZERO });
+        }
+        return None;
+    }
+    let checks = turn.plan.analysis.checks.len();
+    turn.state.progress.checks.resize_with(checks, CheckState::default);
+    let since = std::mem::take(&mut turn.state.progress.since_look);
+    take_references(turn);
+    sequential::prepare(turn);
+    if !traffic || !turn.hold().gate {
+        return None;
+    }
+    let worst = measure(turn, since);
+    let quiet = !super::all_have_data(turn);
+    let progress = &mut turn.state.progress;
+    if quiet {
+        progress.no_data += since;
+        progress.baked = progress.baked.left(since);
+    } else {
+        progress.no_data = Millis::ZERO;
+    }
+    match worst {
+        Verdict::Failed => return failure(turn),
+        Verdict::Error => turn.pause(PauseCause::MeasurementErrors),
+        Verdict::Inconclusive => turn.pause(PauseCause::Inconclusive),
+        _ if turn.state.progress.no_data >= turn.plan.analysis.no_data_limit => {
+            turn.pause(PauseCause::NoData)
+        }
+        _ => {}
+    }
+    None
+}
+
+/// What passed before the canary lost its traffic is no evidence once it has some again (property S9).
+fn forget_passes(turn: &mut Turn<'_>) {
+    for check in &mut turn.state.progress.checks {
+        if let Some(Measurement::Pass(_)) = check.last {
+            check.last = Some(Measurement::NoData);
+        }
+    }
+}
+
+/// Judges every check once; the worst verdict counts.
+fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
+    let plan = turn.plan;
+    let mut worst = Verdict::Running;
+    for (at, check) in plan.analysis.checks.iter().enumerate() {
+        if !applies(check, &turn.state) {
+            continue;
+        }
+        let said = match sequential::judge_of(plan, &turn.state, check) {
+            Some(judge) => measure_all(turn, at, check, &judge, since),
+            None => measure_window(turn, at, check),
+        };
+        let Some((measurement, message)) = said else { continue };
+        let state = &mut turn.state.progress.checks[at];
+        let before = state.last.map(kind);
+        state.record(measurement, &plan.analysis);
+        let dry = plan.analysis.is_dry_run(check);
+        if !dry {
+            worst = worst.worse(state.verdict(&plan.analysis));
+        }
+        if before != Some(kind(measurement)) && !matches!(measurement, Measurement::Waiting) {
+            let message = if dry { format!("{message} (dry run)") } else { message };
+            turn.tell(EventKind::Measured {
+                check: Arc::clone(check.text()),
+                verdict: kind(measurement).into(),
+                message: message.into(),
+            });
+        }
+    }
+    worst
+}
+
+/// By the trailing window.
+fn measure_window(turn: &Turn<'_>, at: usize, check: &Check) -> Option<(Measurement, String)> {
+    let signal = check.metric.signal();
+    let canary = reading(&turn.seen.health, &signal, Arm::Canary);
+    canary?;
+    let stable = reading(&turn.seen.health, &signal, Arm::Stable);
+    let reference = turn.state.progress.checks[at].reference;
+    let measurement = judge(check, &turn.plan.analysis, canary, stable, reference);
+    Some((measurement, explain(check, measurement, reference, canary, stable)))
+}
+
+/// By all that came since the step began; `None` when nothing new did.
+fn measure_all(
+    turn: &mut Turn<'_>,
+    at: usize,
+    check: &Check,
+    judge: &SequentialJudge,
+    since: Millis,
+) -> Option<(Measurement, String)> {
+    let (plan, seen) = (turn.plan, turn.seen);
+    let with_stable = sequential::with_stable(plan, &turn.state, judge);
+    let state = turn.state.progress.checks[at].sequential.as_deref_mut()?;
+    let span = Span::Since(state.mark);
+    let of = |arm| increase(&seen.health, &judge.question.signal(), arm, span);
+    let canary = of(Arm::Canary);
+    canary?;
+    let stable = with_stable.then(|| of(Arm::Stable));
+    let measurement = judge.look(state, canary, stable, since)?;
+    let message = match measurement {
+        Measurement::Pass(_) | Measurement::Fail(_) | Measurement::Waiting => say(check, judge, state),
+        _ => explain(check, measurement, None, canary, stable.flatten()),
+    };
+    Some((measurement, message))
+}
+
+fn kind(measurement: Measurement) -> &'static str {
+    match measurement {
+        Measurement::Pass(_) => "Pass",
+        Measurement::Fail(_) => "Fail",
+        Measurement::Waiting => "Waiting",
+        Measurement::NoData => "NoData",
+        Measurement::Inconclusive => "Inconclusive",
+        Measurement::Error(_) => "Error",
+    }
+}
+
+/// The sentence of the first check that failed.
+fn failure(turn: &Turn<'_>) -> Option<BackReason> {
+    let plan = turn.plan;
+    let failed = |(_, check): &(usize, &Check)| !plan.analysis.is_dry_run(check);
+    plan.analysis.checks.iter().enumerate().filter(failed).find_map(|(at, check)| {
+        let state = turn.state.progress.checks.get(at)?;
+        if state.verdict(&plan.analysis) != Verdict::Failed {
+            return None;
+        }
+        let sentence = match (sequential::judge_of(plan, &turn.state, check), &state.sequential) {
+            (Some(judge), Some(known)) => say(check, &judge, known),
+            _ => measure_window(turn, at, check)?.1,
+        };
+        Some(BackReason::CheckFailed(sentence.into()))
+    })
+}
+
+/// The answer of a trailing window.
+pub(super) fn reading<'m>(
+    health: &'m [Measured],
+    signal: &Signal,
+    arm: Arm,
+) -> Option<&'m Result<Reading, String>> {
+    let wanted = |measured: &&Measured| {
+        measured.arm == arm && measured.signal == *signal && matches!(measured.span, Span::Window(_))
+    };
+    health.iter().find(wanted).map(|measured| &measured.reading)
+}
+
+/// The answer of what came since a mark.
+fn increase<'m>(
+    health: &'m [Measured],
+    signal: &Signal,
+    arm: Arm,
+    span: Span,
+) -> Option<&'m Result<Reading, String>> {
+    let wanted =
+        |measured: &&Measured| measured.arm == arm && measured.signal == *signal && measured.span == span;
+    health.iter().find(wanted).map(|measured| &measured.reading)
+}
+
+/// Does the canary get requests?
+pub(super) fn has_traffic(plan: &Plan, state: &State) -> bool {
+    let Some(canary) = state.canary else { return false };
+    match plan.mode {
+        Mode::Routed { .. } => !state.route.acknowledged_weight(canary).is_zero(),
+        Mode::Ratio | Mode::Exclusive => state.group(canary).is_some_and(|group| group.seen.ready > 0),
+    }
+}
+
+/// Is there anything to measure? Not while the canary has no traffic, but for what stable measures and
+/// the canary will be compared with.
+fn is_worth_a_look(plan: &Plan, state: &State) -> bool {
+    let judged = has_traffic(plan, state) && state.hold(plan).gate;
+    let checks = &plan.analysis.checks;
+    checks.iter().any(|check| {
+        let stable = state.stable.is_some();
+        let tempered = sequential::judge_of(plan, state, check).is_some();
+        let compared = stable && (tempered || !matches!(check.bound, Bound::Value(_)));
+        compared || (judged && applies(check, state))
+    })
+}

@@ -1,0 +1,134 @@
+//! When a step may end: bake, checks, hooks, approval. And looking: taking measurements and judging
+//! them all along, so that a bad canary is stopped before its bake is over.
+
+mod look;
+mod queries;
+mod references;
+mod sequential;
+
+use std::sync::Arc;
+
+pub(super) use look::look;
+pub(super) use queries::queries;
+pub(super) use references::references_taken;
+
+use super::event::BackReason;
+use super::hooks::{self, HookState};
+use super::state::State;
+use super::turn::Turn;
+use crate::analysis::{Bound, Check, CheckState, Measurement};
+use crate::backend::HookPoint;
+use crate::plan::{Mode, Plan, Weight};
+use crate::time::Millis;
+
+/// What the gate of a step says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Gate {
+    /// Not yet; look again in this long.
+    Baking(Millis),
+    /// The bake is over, and a check still waits for data.
+    Waiting,
+    /// Never.
+    Failed(BackReason),
+    /// A person has to say so.
+    Approval,
+    /// Go on, by this evidence; `None` by command.
+    Passed(Option<Arc<str>>),
+}
+
+/// Asks the gate of the current step, whose replicas and weight are in place.
+pub(super) fn ask(turn: &mut Turn<'_>, settled_before: bool) -> Gate {
+    let hold = turn.hold();
+    let interval = turn.plan.analysis.interval;
+    if turn.state.paused.is_some() {
+        return Gate::Baking(interval);
+    }
+    if turn.state.progress.promoted {
+        return Gate::Passed(None);
+    }
+    let judged = hold.gate && !hold.weight.is_zero();
+    let has_data = !judged || all_have_data(turn);
+    if settled_before && has_data {
+        let dt = turn.dt;
+        turn.state.progress.baked += dt;
+    }
+    if turn.state.progress.step == 0 {
+        match hooks::at(turn, &[HookPoint::Smoke, HookPoint::Integration]) {
+            HookState::Passed => {}
+            HookState::Running => return Gate::Baking(interval),
+            HookState::Failed(why) => return Gate::Failed(BackReason::HookFailed(why)),
+        }
+    }
+    let early = judged && sequential::may_pass_early(turn.plan, &turn.state);
+    let left = if early { Millis::ZERO } else { hold.bake.left(turn.state.progress.baked) };
+    if !left.is_zero() {
+        return Gate::Baking(if has_data { left.min(next_look(turn)) } else { next_look(turn) });
+    }
+    let evidence = if judged {
+        match evidence(turn) {
+            Some(evidence) => evidence,
+            None => {
+                turn.wake_in(next_look(turn));
+                return Gate::Waiting;
+            }
+        }
+    } else {
+        format!("ready for {}", hold.bake).into()
+    };
+    if hold.approval { Gate::Approval } else { Gate::Passed(Some(evidence)) }
+}
+
+/// Does every check that decides have data?
+fn all_have_data(turn: &Turn<'_>) -> bool {
+    let analysis = &turn.plan.analysis;
+    // (before the first look nothing is known of any)
+    let mut checks = turn.state.progress.checks.iter().enumerate();
+    checks.all(|(at, state)| {
+        has_data(state) || analysis.checks.get(at).is_some_and(|check| analysis.is_dry_run(check))
+    })
+}
+
+fn has_data(check: &CheckState) -> bool {
+    !matches!(check.last, Some(Measurement::NoData | Measurement::Error(_)))
+}
+
+/// Time until the next look. One that is overdue was not answered: it is asked again an interval later.
+fn next_look(turn: &Turn<'_>) -> Millis {
+    let interval = turn.plan.analysis.interval;
+    let left = interval.left(turn.state.progress.since_look);
+    if left.is_zero() { interval } else { left }
+}
+
+/// What every check said last, when that is a pass for each.
+fn evidence(turn: &Turn<'_>) -> Option<Arc<str>> {
+    let mut parts = Vec::new();
+    for (check, state) in turn.plan.analysis.checks.iter().zip(&turn.state.progress.checks) {
+        if !applies(check, &turn.state) || turn.plan.analysis.is_dry_run(check) {
+            continue;
+        }
+        match state.last {
+            Some(Measurement::Pass(_)) => parts.push(check.to_string()),
+            _ => return None,
+        }
+    }
+    let known = turn.state.progress.checks.len() >= turn.plan.analysis.checks.len();
+    match (known || turn.plan.analysis.checks.is_empty(), parts.is_empty()) {
+        (false, _) => None,
+        (true, true) => Some(format!("ready for {}", turn.hold().bake).into()),
+        (true, false) => Some(parts.join(", ").into()),
+    }
+}
+
+/// Checks that compare with stable mean nothing when there is none.
+fn applies(check: &Check, state: &State) -> bool {
+    state.stable.is_some() || matches!(check.bound, Bound::Value(_))
+}
+
+/// Does stable have traffic?
+fn serves(plan: &Plan, state: &State) -> bool {
+    let Some(stable) = state.stable else { return false };
+    match (plan.mode, state.canary) {
+        (Mode::Routed { .. }, Some(canary)) => state.route.acknowledged_weight(canary) != Weight::FULL,
+        _ => state.group(stable).is_some_and(|group| group.seen.ready > 0),
+    }
+}

@@ -1,0 +1,94 @@
+//! What must be asked before the next step.
+
+use super::applies;
+use super::look::has_traffic;
+use super::sequential;
+use crate::analysis::{BIN, BINS, Bound, Check};
+use crate::backend::{HealthQuery, Signal, Span};
+use crate::machine::io::Arm;
+use crate::machine::state::State;
+use crate::machine::turn::elapsed;
+use crate::plan::Plan;
+use crate::time::Timestamp;
+use crate::version::Revision;
+
+/// What must be asked before the next step, for whom, over which span of time. Each question once.
+///
+/// - For a check that is judged by a window: since the canary has had traffic in this step, at most the trailing window;
+///   for stable the same, or its full window while the canary has none.
+/// - For one that is judged by all that came: since the look before; and before the first one what has to be known of
+///   stable.
+pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> Vec<(Arm, HealthQuery)> {
+    let analysis = &plan.analysis;
+    let dt = elapsed(plan, state, now);
+    let progress = &state.progress;
+    let overdue = progress.since_look + dt >= analysis.interval || sequential::begins(plan, state);
+    if analysis.checks.is_empty() || !overdue || progress.in_step + dt < analysis.initial_delay {
+        return Vec::new();
+    }
+    let judged = has_traffic(plan, state) && state.hold(plan).gate;
+    let canary = state.canary.filter(|_| judged).and_then(|number| state.revision(number));
+    let stable = state.stable.and_then(|number| state.revision(number));
+    let since = (progress.in_traffic + dt).min(analysis.window);
+    let mut asked = Asked { canary, stable, wanted: Vec::with_capacity(4) };
+    for (at, check) in analysis.checks.iter().enumerate().filter(|(_, check)| applies(check, state)) {
+        if sequential::judge_of(plan, state, check).is_some() {
+            sequential_queries(plan, state, (at, check), &mut asked);
+            continue;
+        }
+        let signal = check.metric().signal();
+        asked.want(Arm::Canary, &signal, Span::Window(since));
+        if !matches!(check.bound(), Bound::Value(_)) {
+            let window = if canary.is_some() { since } else { analysis.window };
+            asked.want(Arm::Stable, &signal, Span::Window(window));
+        }
+    }
+    asked.wanted
+}
+
+fn sequential_queries(plan: &Plan, state: &State, (at, check): (usize, &Check), asked: &mut Asked<'_>) {
+    let Some(judge) = sequential::judge_of(plan, state, check) else { return };
+    let (question, signal) = (judge.question, judge.question.signal());
+    let known = state.progress.checks.get(at).and_then(|check| check.sequential.as_deref());
+    if sequential::is_tempered_by_stable(&judge.rules) && known.is_none_or(|known| known.temper.is_none()) {
+        asked.want(Arm::Stable, &signal, Span::Replicas { width: BIN, bins: BINS });
+    }
+    let based = known.is_some_and(|known| known.has_base());
+    if question.needs_stable() && (asked.canary.is_none() || !based) {
+        asked.want(Arm::Stable, &signal, Span::Window(plan.analysis.window));
+    }
+    // what needs nothing of stable, and has none, is prepared by its first look
+    let needs_nothing = !question.needs_stable()
+        && (asked.stable.is_none() || !sequential::is_tempered_by_stable(&judge.rules));
+    let prepared = needs_nothing || known.is_some_and(|known| known.is_prepared(question));
+    if prepared && sequential::counts(plan, state) {
+        let since = Span::Since(known.and_then(|known| known.mark));
+        asked.want(Arm::Canary, &signal, since);
+        if sequential::with_stable(plan, state, &judge) {
+            asked.want(Arm::Stable, &signal, since);
+        }
+    }
+}
+
+struct Asked<'a> {
+    /// Where it has requests that are judged.
+    canary: Option<&'a Revision>,
+    stable: Option<&'a Revision>,
+    wanted: Vec<(Arm, HealthQuery)>,
+}
+
+impl Asked<'_> {
+    fn want(&mut self, arm: Arm, signal: &Signal, span: Span) {
+        let revision = match arm {
+            Arm::Stable => self.stable,
+            Arm::Canary => self.canary,
+        };
+        let Some(revision) = revision else { return };
+        let is_known = |(other, query): &(Arm, HealthQuery)| {
+            *other == arm && query.signal == *signal && query.span == span
+        };
+        if !self.wanted.iter().any(is_known) {
+            self.wanted.push((arm, HealthQuery::over(signal.clone(), revision.clone(), span)));
+        }
+    }
+}
