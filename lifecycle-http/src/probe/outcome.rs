@@ -55,7 +55,8 @@ pub enum Failure {
     Unreachable,
     /// The name of the host has no address.
     Unresolved,
-    /// The connection was closed before the answer was whole.
+    /// The connection was closed before the answer was whole. Over TLS it may be that the server does not
+    /// accept who asks: its reason can be lost on the way.
     Closed,
     /// No TLS could be agreed on: a certificate that is not trusted, of another name or expired, or no TLS.
     TlsFailed,
