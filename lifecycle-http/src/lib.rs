@@ -7,6 +7,8 @@ mod monitor;
 mod probe;
 #[cfg(feature = "reqwest")]
 mod prober;
+#[cfg(feature = "reqwest")]
+mod runner;
 
 #[cfg(feature = "reqwest")]
 pub use client::{ClientConfig, HttpProber, ProbeClient};
@@ -15,3 +17,5 @@ pub use monitor::{Attempt, Change, HealthStatus, Monitor, Observed, Polled, Stre
 pub use probe::{Detail, Failure, Outcome, Probe, Redirects};
 #[cfg(feature = "reqwest")]
 pub use prober::Prober;
+#[cfg(feature = "reqwest")]
+pub use runner::{NoRuntime, Runner, RunnerConfig, Watched};

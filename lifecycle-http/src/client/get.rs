@@ -54,7 +54,6 @@ impl Get {
                 let mut beginning = Vec::new();
                 // Without a beginning, too, the status says that it has failed.
                 let _ = timeout_at(until, read(&mut response, &mut beginning, BEGINNING_BYTES)).await;
-                beginning.truncate(BEGINNING_BYTES);
                 failed.detail(&String::from_utf8_lossy(&beginning))
             }
             Outcome::Passed { .. } => {
