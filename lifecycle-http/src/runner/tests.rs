@@ -90,6 +90,11 @@ fn runner(config: RunnerConfig) -> Runner {
     Runner::new(config.with_origin(Timestamp::ZERO)).unwrap()
 }
 
+/// The next verdict, soon (in virtual time) or never.
+async fn next(watched: &mut Watched) -> Option<HealthStatus> {
+    timeout(Duration::from_secs(3600), watched.changed()).await.expect("the verdict changes or never will")
+}
+
 async fn wait(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
@@ -108,7 +113,7 @@ async fn probes_go_out_when_they_are_due_and_every_change_is_told_once() {
     assert_eq!((agent.status().verdict, agent.name()), (Verdict::Unknown, "agent"));
     let mut verdicts = Vec::new();
     for _ in 0..3 {
-        let status = agent.changed().await.unwrap();
+        let status = next(&mut agent).await.unwrap();
         verdicts.push((status.since.as_millis(), status.verdict));
     }
     // The timeout was up at 13 s. A timer of the runtime may be a millisecond late.
@@ -169,13 +174,13 @@ async fn a_runner_that_is_dropped_stops_and_takes_its_verdicts_with_it() {
     let target = Scripted::sharing(&[Does::Passes, Does::Hangs], Arc::clone(&load));
     let mut agent = runner.watch("agent", Probe::readiness(), target.clone());
     let mut unknown = runner.watch("other", Probe::readiness(), Scripted::new(&[Does::Hangs]));
-    assert!(agent.changed().await.unwrap().is_healthy());
+    assert!(next(&mut agent).await.unwrap().is_healthy());
     wait(6000).await;
     assert_eq!(load.now.load(Ordering::SeqCst), 1);
     drop(runner);
-    let status = agent.changed().await.unwrap();
+    let status = next(&mut agent).await.unwrap();
     assert_eq!((status.verdict, status.last), (Verdict::Unknown, None));
-    assert_eq!((agent.changed().await, unknown.changed().await), (None, None));
+    assert_eq!((next(&mut agent).await, next(&mut unknown).await), (None, None));
     assert_eq!(agent.status().verdict, Verdict::Unknown);
     assert_eq!(load.now.load(Ordering::SeqCst), 0, "the probe that was on its way is dropped");
     wait(60_000).await;
@@ -202,11 +207,11 @@ async fn a_prober_that_panics_or_never_answers_has_failed() {
     let runner = runner(RunnerConfig::default());
     let target = Scripted::new(&[Does::Panics, Does::Hangs, Does::Panics, Does::Passes]);
     let mut agent = runner.watch("agent", Probe::readiness(), target.clone());
-    assert_eq!(agent.changed().await.unwrap().verdict, Verdict::Unhealthy);
+    assert_eq!(next(&mut agent).await.unwrap().verdict, Verdict::Unhealthy);
     wait(2500).await;
     let last = |agent: &Watched| agent.status().last.unwrap().outcome.to_string();
     assert_eq!(last(&agent), "failed: the prober panicked");
-    assert!(agent.changed().await.unwrap().is_healthy());
+    assert!(next(&mut agent).await.unwrap().is_healthy());
     assert_eq!(target.asked().len(), 4);
 }
 
@@ -214,7 +219,7 @@ async fn a_prober_that_panics_or_never_answers_has_failed() {
 async fn a_listener_that_panics_leaves_nothing_known() {
     let runner = runner(RunnerConfig::default().on_change(|_, _| panic!("on purpose")));
     let mut agent = runner.watch("agent", Probe::readiness(), Scripted::new(&[Does::Passes]));
-    while agent.changed().await.is_some() {}
+    while next(&mut agent).await.is_some() {}
     assert_eq!(agent.status().verdict, Verdict::Unknown);
 }
 
