@@ -42,7 +42,8 @@ fn of_hyper(error: &hyper::Error) -> Option<Failure> {
     }
 }
 
-fn of_io(error: &io::Error) -> Option<Failure> {
+/// What an error of I/O means, where it means something.
+pub(crate) fn of_io(error: &io::Error) -> Option<Failure> {
     use io::ErrorKind as Kind;
     // What is wrapped in an error of I/O is no source of it.
     let wrapped: Option<&(dyn Error + 'static)> = match error.get_ref() {

@@ -1,5 +1,6 @@
 //! Probes over HTTP.
 
+mod check;
 mod config;
 mod failure;
 mod get;
@@ -17,7 +18,9 @@ use reqwest::{Client, Url};
 use crate::error::ConfigError;
 use crate::probe::{Outcome, Probe};
 use crate::prober::Prober;
+pub use check::HttpCheck;
 pub use config::ClientConfig;
+pub(crate) use failure::of_io;
 use get::Get;
 
 /// Makes probers, which share one set of certificates. Cheap to clone.
@@ -91,6 +94,16 @@ impl ProbeClient {
     pub fn prober(&self, base: &str) -> Result<HttpProber, ConfigError> {
         let base = url::base("base", base)?;
         Ok(HttpProber { get: self.get(&base)?, base })
+    }
+
+    /// Checks that this URL answers with a status that passes, for a service's own readiness. A name and a
+    /// password in it are used for basic authentication.
+    ///
+    /// # Errors
+    /// When it is not the URL of an HTTP server, or TLS cannot be set up.
+    pub fn check(&self, url: &str) -> Result<HttpCheck, ConfigError> {
+        let url = url::parse("url", url, "http://inference:8080/health")?;
+        Ok(HttpCheck::new(self.get(&url)?, url))
     }
 
     fn get(&self, url: &Url) -> Result<Get, ConfigError> {
