@@ -16,7 +16,7 @@ fmt:
 # Lints, warnings as errors
 clippy:
     cargo clippy --workspace --all-targets --all-features -- -D warnings
-    cargo clippy -p lifecycle-k8s -p lifecycle-prom --no-default-features -- -D warnings
+    cargo clippy -p lifecycle-http -p lifecycle-k8s -p lifecycle-prom --no-default-features -- -D warnings
 
 # Documentation, warnings as errors
 doc:
