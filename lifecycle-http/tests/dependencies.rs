@@ -68,12 +68,13 @@ async fn silence_fails_at_the_timeout_of_the_check() {
     let answers = Server::replying(Reply::new(200, "")).await;
     let check = |server: &Server| Arc::new(client().check(&server.url()).unwrap());
     let dependencies = Dependencies::builder()
-        .required("answers", SHORT, check(&answers))
+        .deadline(LONG)
+        .required("answers", LONG, check(&answers))
         .required("hangs", SHORT, check(&hangs))
         .build()
         .unwrap();
     let body = serde_json::to_string(&dependencies.ready().await).unwrap();
-    assert_eq!(body, r#"{"status":"not_ready","checks":{"answers":"ok","hangs":"no answer within 300ms"}}"#);
+    assert_eq!(body, r#"{"status":"not_ready","checks":{"answers":"ok","hangs":"no answer within 1s"}}"#);
 }
 
 #[test]

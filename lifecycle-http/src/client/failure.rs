@@ -46,10 +46,7 @@ fn of_hyper(error: &hyper::Error) -> Option<Failure> {
 pub(crate) fn of_io(error: &io::Error) -> Option<Failure> {
     use io::ErrorKind as Kind;
     // What is wrapped in an error of I/O is no source of it.
-    let wrapped: Option<&(dyn Error + 'static)> = match error.get_ref() {
-        Some(wrapped) => Some(wrapped),
-        None => None,
-    };
+    let wrapped = error.get_ref().map(|it| it as &(dyn Error + 'static));
     if let Some(why) = wrapped.and_then(reason) {
         return Some(why);
     }

@@ -113,16 +113,16 @@ async fn a_check_that_blocks_its_thread_is_late_and_holds_nobody_up() {
     }
     let (end, ends) = std::sync::mpsc::channel();
     let dependencies = Dependencies::builder()
-        .deadline(ms(200))
-        .required("blocks", ms(100), Arc::new(Blocks(Mutex::new(ends))))
-        .required("holds", ms(100), Counted::new(Does::Holds))
+        .deadline(ms(1000))
+        .required("blocks", ms(1000), Arc::new(Blocks(Mutex::new(ends))))
+        .required("holds", ms(1000), Counted::new(Does::Holds))
         .build()
         .unwrap();
     let report = dependencies.ready().await;
     drop(end);
     assert_eq!(
         body(&report),
-        r#"{"status":"not_ready","checks":{"blocks":"no answer within 200ms","holds":"ok"}}"#
+        r#"{"status":"not_ready","checks":{"blocks":"no answer within 1s","holds":"ok"}}"#
     );
 }
 
