@@ -51,7 +51,8 @@ const SLACK: Millis = Millis::from_secs(1);
 ///
 /// # What does not count
 /// - The outcome of any attempt but the one that is on its way: late, repeated or out of order.
-/// - An answer that comes after the timeout. The timeout counts, as a failure, once.
+/// - An answer that comes after the timeout. The timeout counts, as a failure, once; a failure that comes
+///   late counts in its place.
 /// - A timeout that is noticed later than an interval (at least 1 s) after it was up. The clock has jumped or
 ///   the caller was away, and nobody knows whether the answer was in time.
 ///
@@ -161,8 +162,8 @@ impl Monitor {
     /// Ends an attempt whose time is up, and begins the next one that is due.
     pub fn poll(&mut self, now: Timestamp) -> Polled {
         let now = self.read(now);
-        let change =
-            self.flight.take_if(|flight| now >= flight.deadline).and_then(|it| self.expire(&it, now));
+        let up = self.flight.take_if(|flight| now >= flight.deadline);
+        let change = up.and_then(|flight| self.end(&flight, timed_out(&flight), now));
         Polled { change, attempt: self.begin(now) }
     }
 
@@ -173,12 +174,14 @@ impl Monitor {
             return None;
         }
         let flight = self.flight.take()?;
-        let late = |took: Millis| took > flight.timeout;
-        match outcome {
-            _ if now > flight.deadline => self.expire(&flight, now),
-            Outcome::Passed { took, .. } if late(took) => self.count(&flight, timed_out(&flight), now),
-            Outcome::Passed { .. } | Outcome::Failed { .. } => self.count(&flight, outcome, now),
-        }
+        let outcome = match outcome {
+            Outcome::Passed { took, .. } if now > flight.deadline || took > flight.timeout => {
+                timed_out(&flight)
+            }
+            // A failure keeps its reason though it comes late: it says more than that the time was up.
+            outcome @ (Outcome::Passed { .. } | Outcome::Failed { .. }) => outcome,
+        };
+        self.end(&flight, outcome, now)
     }
 
     /// The time to go by, given what the caller says.
@@ -219,13 +222,11 @@ impl Monitor {
         Some(Attempt { number: self.newest, timeout })
     }
 
-    /// The time of this attempt is up.
-    fn expire(&mut self, flight: &Flight, now: Timestamp) -> Option<Change> {
-        let noticed_in_time = now.since(flight.deadline) <= self.slack();
-        noticed_in_time.then(|| self.count(flight, timed_out(flight), now)).flatten()
-    }
-
-    fn count(&mut self, flight: &Flight, outcome: Outcome, now: Timestamp) -> Option<Change> {
+    /// This attempt has ended so, unless nobody can know any more.
+    fn end(&mut self, flight: &Flight, outcome: Outcome, now: Timestamp) -> Option<Change> {
+        if now.since(flight.deadline) > self.slack() {
+            return None;
+        }
         let counts = outcome.is_passed() || !flight.eager;
         self.status.last = Some(Observed { at: now, outcome });
         let change = if counts { self.judge(now) } else { None };

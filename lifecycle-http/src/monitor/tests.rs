@@ -192,6 +192,11 @@ fn what_comes_late_twice_or_from_an_older_probe_does_not_count() {
     run.record(8000, second, fail());
     run.record(8000, Attempt { number: 99, ..second }, fail());
     assert_eq!(run.monitor, before);
+    // a failure that is late says more than a timeout
+    let mut other = readiness();
+    let attempt = other.poll(0).unwrap();
+    other.record(3001, attempt, fail());
+    assert_eq!((other.failures(), &other.monitor.status().last.as_ref().unwrap().outcome), (1, &fail()));
     // late by its own watch
     let third = run.poll(10_000).unwrap();
     run.record(10_010, third, Outcome::passed(200, Millis(3001)));

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
-use lifecycle_core::time::Timestamp;
+use lifecycle_core::time::{Millis, Timestamp};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -24,6 +24,10 @@ pub use watched::Watched;
 /// How many probes may be on their way at once, unless it is set: 110 are when liveness and readiness of 100
 /// replicas, as they are by default, all hang until their timeouts (100 * (5/10 + 3/5)).
 const CONCURRENCY: usize = 128;
+
+/// How much longer than its timeout a probe is waited for: a prober that keeps to it says more of what was
+/// missing than that nothing came.
+const GRACE: Millis = Millis(50);
 
 /// Who is told of every change, with the name of what has changed.
 type OnChange = Arc<dyn Fn(&str, &Change) + Send + Sync>;
@@ -162,7 +166,7 @@ async fn drive(mut monitor: Monitor, prober: Arc<dyn Prober>, shown: Shown) {
 /// One probe, whatever its prober does.
 async fn ask(prober: &dyn Prober, probe: &Probe, attempt: Attempt) -> Outcome {
     let asked = AssertUnwindSafe(async { prober.probe(probe, attempt.timeout).await }).catch_unwind();
-    match timeout(attempt.timeout.into(), asked).await {
+    match timeout((attempt.timeout + GRACE).into(), asked).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Outcome::failed(Failure::Other).detail("the prober panicked"),
         Err(_) => Outcome::failed(Failure::Timeout).detail(&format!("waited {}", attempt.timeout)),

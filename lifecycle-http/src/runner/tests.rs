@@ -16,6 +16,8 @@ enum Does {
     Hangs,
     Panics,
     Takes(u64),
+    /// Says a little late that it was late.
+    TimesOut,
 }
 
 /// Answers by a script, the last line again and again, and counts.
@@ -66,7 +68,7 @@ impl Scripted {
 
 #[async_trait]
 impl Prober for Scripted {
-    async fn probe(&self, probe: &Probe, _: Millis) -> Outcome {
+    async fn probe(&self, probe: &Probe, timeout: Millis) -> Outcome {
         let _on_its_way = OnItsWay::new(&self.load);
         let so_far = {
             let mut asked = self.asked.lock().unwrap();
@@ -78,6 +80,10 @@ impl Prober for Scripted {
             Does::Fails => probe.judge(503, Millis::ZERO),
             Does::Hangs => std::future::pending().await,
             Does::Panics => panic!("on purpose"),
+            Does::TimesOut => {
+                tokio::time::sleep(Duration::from(timeout) + Duration::from_millis(5)).await;
+                Outcome::failed(Failure::Timeout).detail("half an answer")
+            }
             Does::Takes(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 probe.judge(200, Millis(ms))
@@ -116,8 +122,8 @@ async fn probes_go_out_when_they_are_due_and_every_change_is_told_once() {
         let status = next(&mut agent).await.unwrap();
         verdicts.push((status.since.as_millis(), status.verdict));
     }
-    // The timeout was up at 13 s. A timer of the runtime may be a millisecond late.
-    let expected = [(1000, Verdict::Healthy), (13_000, Verdict::Unhealthy), (15_000, Verdict::Healthy)];
+    // The timeout was up at 13 s, and the prober did not say so. A timer may be a millisecond late.
+    let expected = [(1000, Verdict::Healthy), (13_050, Verdict::Unhealthy), (15_000, Verdict::Healthy)];
     for (verdict, expected) in verdicts.iter().zip(expected) {
         assert!(verdict.1 == expected.1 && verdict.0 - expected.0 < 3, "{verdicts:?}");
     }
@@ -213,6 +219,14 @@ async fn a_prober_that_panics_or_never_answers_has_failed() {
     assert_eq!(last(&agent), "failed: the prober panicked");
     assert!(next(&mut agent).await.unwrap().is_healthy());
     assert_eq!(target.asked().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prober_that_was_late_says_itself_what_was_missing() {
+    let runner = runner(RunnerConfig::default());
+    let mut agent = runner.watch("agent", Probe::readiness(), Scripted::new(&[Does::TimesOut]));
+    let status = next(&mut agent).await.unwrap();
+    assert_eq!(status.last.unwrap().outcome.to_string(), "no answer in time: half an answer");
 }
 
 #[tokio::test(start_paused = true)]
