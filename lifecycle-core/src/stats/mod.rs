@@ -9,6 +9,7 @@
 //!   a histogram; [`EarlyPass`] certifies that one arm is not that much worse; [`objective`] compares one arm with an
 //!   absolute rate.
 //! - [`Dispersion`] measures how much more than by chance failures vary, by which the tests are tempered.
+//! - [`mann_whitney`] compares samples of two arms once, at the end, as Kayenta does.
 //! - [`sprt`] is Wald's test, for comparison.
 //!
 //! Every number is checked against the tables in `tests/vectors`. [`crate::analysis::Sequential`] judges checks by these
@@ -34,6 +35,7 @@ mod grid;
 mod latency;
 mod ln;
 mod look;
+pub mod mann_whitney;
 mod objective;
 mod probability;
 pub mod sprt;
