@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lifecycle_core::stats::multinomial::{Multinomial, Totals};
 use lifecycle_core::stats::sprt::{Decision, Sprt};
+use lifecycle_core::stats::truncated_beta::TruncatedBeta;
 use lifecycle_core::stats::{
     Counts, Dispersion, EarlyPass, Evidence, Finite, GridTest, Halves, LATENCIES, LatencyTest, Look,
     OBJECTIVES, RATES, objective,
@@ -40,9 +42,6 @@ fn cases(kind: &str) -> Vec<Case> {
     cases
 }
 
-/// Tests of other people, for comparison, that are not there yet.
-const NOT_YET: [&str; 3] = ["multinomial", "multinomial-sequence", "truncated-beta"];
-
 #[test]
 fn every_kind_of_row_is_known() {
     let known = [
@@ -54,9 +53,12 @@ fn every_kind_of_row_is_known() {
         "histogram",
         "sprt",
         "sprt-size",
+        "multinomial",
+        "multinomial-sequence",
+        "truncated-beta",
     ];
     for case in rows() {
-        assert!(known.contains(&&*case.kind) || NOT_YET.contains(&&*case.kind), "{}", case.kind);
+        assert!(known.contains(&&*case.kind), "{}", case.kind);
     }
 }
 
@@ -229,6 +231,42 @@ fn wald() {
     }
 }
 
+fn multinomial(of: &Value) -> Multinomial {
+    Multinomial::new(get(of, "shares"), get(of, "k")).unwrap()
+}
+
+#[test]
+fn shares_of_arms() {
+    for case in cases("multinomial") {
+        let (test, mut totals) = (multinomial(&case.given), Totals::default());
+        let counts: Vec<u64> = get(&case.given, "counts");
+        assert_close(test.ln_e(&counts).unwrap(), get(&case.out, "ln_e"), &case.id);
+        test.look(&mut totals, &counts).unwrap();
+        assert_close(totals.p(), get(&case.out, "p"), &case.id);
+    }
+    for case in cases("multinomial-sequence") {
+        let (test, mut totals) = (multinomial(&case.given), Totals::default());
+        let looks: Vec<Vec<u64>> = get(&case.given, "increments");
+        let (wanted, p): (Vec<f64>, Vec<f64>) = (get(&case.out, "ln_e"), get(&case.out, "p"));
+        assert_eq!((looks.len(), looks.len()), (wanted.len(), p.len()));
+        for ((look, wanted), p) in looks.iter().zip(wanted).zip(p) {
+            // what is stored in between is what is gone on with
+            totals = serde_json::from_str(&serde_json::to_string(&totals).unwrap()).unwrap();
+            assert_close(test.look(&mut totals, look).unwrap(), wanted, &case.id);
+            assert_close(totals.p(), p, &case.id);
+        }
+    }
+}
+
+#[test]
+fn the_canarys_share_of_failures() {
+    for case in cases("truncated-beta") {
+        let test = TruncatedBeta::new(get(&case.given, "rho"), get(&case.given, "k")).unwrap();
+        let is = test.ln_e(get(&case.given, "x_canary"), get(&case.given, "x_stable")).unwrap();
+        assert_close(is, get(&case.out, "ln_e"), &case.id);
+    }
+}
+
 #[test]
 fn nothing_overflows() {
     let test = GridTest::of_rates(1.0, 1.0).unwrap();
@@ -251,10 +289,32 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         EarlyPass::new(1.0, 1.0).unwrap_err().to_string(),
         objective(&OBJECTIVES, 1.0, Counts::default()).unwrap_err().to_string(),
         Counts::new(3, 2).unwrap_err().to_string(),
+        Multinomial::new(vec![0.1, 0.8], 100.0).unwrap_err().to_string(),
+        Multinomial::new(vec![0.0, 1.0], 100.0).unwrap_err().to_string(),
+        Multinomial::new(vec![0.5, 0.5], 0.0).unwrap_err().to_string(),
+        Multinomial::new(vec![0.5, 0.5], 1.0).unwrap().ln_e(&[1, 2, 3]).unwrap_err().to_string(),
+        TruncatedBeta::new(1.0, 1.0).unwrap_err().to_string(),
+        TruncatedBeta::new(0.5, f64::INFINITY).unwrap_err().to_string(),
+        TruncatedBeta::new(0.5, 1.0).unwrap().ln_e(0, 2_000_000_000).unwrap_err().to_string(),
     ];
-    for (said, name) in
-        said.iter().zip(["r0: 0.9", "r0: 1000", "eta: 0", "eta: NaN", "rmax: 1", "p0: 1", "failed: 3"])
-    {
+    let names = [
+        "r0: 0.9",
+        "r0: 1000",
+        "eta: 0",
+        "eta: NaN",
+        "rmax: 1",
+        "p0: 1",
+        "failed: 3",
+        "shares: 0.9",
+        "shares: 0 ",
+        "k: 0",
+        "counts: 3",
+        "rho: 1",
+        "k: inf",
+        "failed: 2000000000",
+    ];
+    assert_eq!(said.len(), names.len());
+    for (said, name) in said.iter().zip(names) {
         assert!(said.starts_with(name) && said.contains(" is not accepted; "), "{said}");
     }
 }

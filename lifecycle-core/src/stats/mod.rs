@@ -10,7 +10,8 @@
 //!   absolute rate.
 //! - [`Dispersion`] measures how much more than by chance failures vary, by which the tests are tempered.
 //! - [`mann_whitney`] compares samples of two arms once, at the end, as Kayenta does.
-//! - [`sprt`] is Wald's test, for comparison.
+//! - [`sprt`] is Wald's test, [`multinomial`] and [`truncated_beta`] are tests of shares that have to stay the same: for
+//!   comparison.
 //!
 //! Every number is checked against the tables in `tests/vectors`. [`crate::analysis::Sequential`] judges checks by these
 //! tests.
@@ -36,9 +37,11 @@ mod latency;
 mod ln;
 mod look;
 pub mod mann_whitney;
+pub mod multinomial;
 mod objective;
 mod probability;
 pub mod sprt;
+pub mod truncated_beta;
 
 pub use dispersion::{Dispersion, Halves};
 pub use early::EarlyPass;
