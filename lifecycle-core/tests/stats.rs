@@ -11,7 +11,7 @@ use lifecycle_core::stats::sprt::{Decision, Sprt};
 use lifecycle_core::stats::truncated_beta::TruncatedBeta;
 use lifecycle_core::stats::{
     Counts, Dispersion, EarlyPass, Evidence, Finite, GridTest, Halves, LATENCIES, LatencyTest, Look,
-    OBJECTIVES, RATES, objective,
+    OBJECTIVES, ObjectiveTest, RATES, objective,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -161,6 +161,18 @@ fn an_absolute_objective() {
     }
 }
 
+/// With one alternative E is the likelihood ratio, and its temper a power of that.
+#[test]
+fn the_temper_of_an_objective_is_a_power_of_each_likelihood_ratio() {
+    let (total, grid) = (Counts::new(30, 1_000).unwrap(), [2.0, 3.0]);
+    let ln_e = |grid: &[f64], temper| ObjectiveTest::on(grid, 0.01, temper).unwrap().ln_e(total);
+    let each = grid.map(|ratio| ln_e(&[ratio], 1.0));
+    assert_close(ln_e(&grid[..1], 0.25), each[0] / 4.0, "one");
+    let mean = each.iter().map(|ln| (ln / 4.0).exp()).sum::<f64>() / 2.0;
+    assert_close(ln_e(&grid, 0.25), mean.ln(), "the mean of two");
+    assert_close(ln_e(&OBJECTIVES, 1.0), objective(&OBJECTIVES, 0.01, total).unwrap(), "untempered");
+}
+
 #[test]
 fn dispersion() {
     for case in cases("dispersion") {
@@ -288,6 +300,8 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         GridTest::of_rates(1.0, f64::NAN).unwrap_err().to_string(),
         EarlyPass::new(1.0, 1.0).unwrap_err().to_string(),
         objective(&OBJECTIVES, 1.0, Counts::default()).unwrap_err().to_string(),
+        ObjectiveTest::new(0.1, 0.0).unwrap_err().to_string(),
+        ObjectiveTest::on(&[2.0, 1.0], 0.1, 1.0).unwrap_err().to_string(),
         Counts::new(3, 2).unwrap_err().to_string(),
         Multinomial::new(vec![0.1, 0.8], 100.0).unwrap_err().to_string(),
         Multinomial::new(vec![0.0, 1.0], 100.0).unwrap_err().to_string(),
@@ -304,6 +318,8 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         "eta: NaN",
         "rmax: 1",
         "p0: 1",
+        "eta: 0",
+        "grid: 1",
         "failed: 3",
         "shares: 0.9",
         "shares: 0 ",

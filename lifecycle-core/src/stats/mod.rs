@@ -6,8 +6,8 @@
 //! because E overflows a double in ordinary use.
 //!
 //! - [`GridTest`] compares the error rates of two arms look by look (GRID-S); [`LatencyTest`] does so for the buckets of
-//!   a histogram; [`EarlyPass`] certifies that one arm is not that much worse; [`objective`] compares one arm with an
-//!   absolute rate.
+//!   a histogram; [`EarlyPass`] certifies that one arm is not that much worse; [`ObjectiveTest`] compares one arm with
+//!   an absolute rate.
 //! - [`Dispersion`] measures how much more than by chance failures vary, by which the tests are tempered.
 //! - [`mann_whitney`] compares samples of two arms once, at the end, as Kayenta does.
 //! - [`sprt`] is Wald's test, [`multinomial`] and [`truncated_beta`] are tests of shares that have to stay the same: for

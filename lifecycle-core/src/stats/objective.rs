@@ -6,57 +6,79 @@ use super::look::{Counts, StatsError};
 /// Multiples of the objective that are looked for.
 pub const OBJECTIVES: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0];
 
-/// ln E of all failures so far against "the error rate is at most `rate`", over the multiples of a grid. No alternative is
-/// nearer to 1 than half way; equal ones count once.
+/// The test against "the error rate is at most `rate`", of all requests so far.
 ///
-/// # Errors
-/// When the rate is not between 0 and 1.
-#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-pub fn objective(grid: &[f64], rate: f64, total: Counts) -> Result<f64, StatsError> {
-    let accepted = "the objective is above 0 and below 1";
-    let rate = StatsError::unless_within("p0", rate, (0.0, 1.0_f64.next_down()), accepted)?;
-    let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
-    let most = 0.5 + 0.5 * rate;
-    let mut alternatives: Vec<f64> = grid.iter().map(|ratio| (rate * ratio).min(most)).collect();
-    alternatives.dedup();
-    let ratio = |alternative: &f64| {
-        failed * (alternative / rate).ln() + passed * ((-alternative).ln_1p() - (-rate).ln_1p())
-    };
-    Ok(ln::mean(alternatives.iter().map(ratio)))
-}
-
-/// The same with a temper, on [`OBJECTIVES`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// E is the mean, over the alternatives, of the likelihood ratio to the power of the temper. It needs no other arm, so that
+/// nothing cancels: an outage of something that every version calls is a failure too.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ObjectiveTest {
     rate: f64,
     temper: f64,
+    /// Rates that are looked for.
+    alternatives: Vec<f64>,
 }
 
 impl ObjectiveTest {
+    /// On the multiples [`OBJECTIVES`]. `rate` is p0, above 0 and below 1; `temper` is eta, above 0 and at most 1, see
+    /// [`Dispersion`](super::Dispersion).
+    ///
     /// # Errors
-    /// When the rate is not between 0 and 1, or the temper not above 0 and at most 1.
+    /// When one of them is not within its bounds.
+    ///
+    /// # Example
+    /// ```
+    /// use lifecycle_core::stats::{Counts, ObjectiveTest};
+    ///
+    /// // 20 of 1,000 failed, where 1 % may: not enough yet to say so with an error of 1 in 100
+    /// let test = ObjectiveTest::new(0.01, 1.0)?;
+    /// let ln_e = test.ln_e(Counts::new(20, 1_000)?);
+    /// assert!((ln_e - 2.395_771_740).abs() < 1e-9);
+    /// assert!(ln_e < -0.01_f64.ln());
+    /// # Ok::<(), lifecycle_core::stats::StatsError>(())
+    /// ```
     pub fn new(rate: f64, temper: f64) -> Result<Self, StatsError> {
+        Self::on(&OBJECTIVES, rate, temper)
+    }
+
+    /// On the multiples of this rising grid. No alternative is nearer to 1 than half way; equal ones count once.
+    ///
+    /// # Errors
+    /// When one of them is not within its bounds, or a multiple is not above 1.
+    pub fn on(grid: &[f64], rate: f64, temper: f64) -> Result<Self, StatsError> {
         let accepted = "the objective is above 0 and below 1";
         let rate = StatsError::unless_within("p0", rate, (0.0, 1.0_f64.next_down()), accepted)?;
         let accepted = "the temper is above 0 and at most 1";
         let temper = StatsError::unless_within("eta", temper, (0.0, 1.0), accepted)?;
-        Ok(Self { rate, temper })
+        let most = (0.5 + 0.5 * rate).min(1.0_f64.next_down());
+        let accepted = "the multiples of the objective are numbers above 1";
+        let alternative = |ratio: &f64| {
+            StatsError::unless_within("grid", *ratio, (1.0, f64::MAX), accepted)
+                .map(|it| (rate * it).min(most))
+        };
+        let mut alternatives = grid.iter().map(alternative).collect::<Result<Vec<f64>, _>>()?;
+        alternatives.dedup();
+        Ok(Self { rate, temper, alternatives })
     }
 
-    /// ln E of all failures so far.
+    /// ln E of all requests so far: not of those since the look before. `ln E >= -ln(alpha)` at any look happens with
+    /// probability `alpha` at the most while the rate is at most the objective.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
     pub fn ln_e(&self, total: Counts) -> f64 {
         let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
-        let most = 0.5 + 0.5 * self.rate;
-        let mut alternatives: Vec<f64> =
-            OBJECTIVES.iter().map(|ratio| (self.rate * ratio).min(most)).collect();
-        alternatives.dedup();
         let ratio = |alternative: &f64| {
-            let ratio = failed * (alternative / self.rate).ln()
-                + passed * ((-alternative).ln_1p() - (-self.rate).ln_1p());
-            self.temper * ratio
+            let passed = passed * ((-alternative).ln_1p() - (-self.rate).ln_1p());
+            self.temper * (failed * (alternative / self.rate).ln() + passed)
         };
-        ln::mean(alternatives.iter().map(ratio))
+        ln::mean(self.alternatives.iter().map(ratio))
     }
+}
+
+/// ln E of all failures so far against "the error rate is at most `rate`", over the multiples of a grid: an
+/// [`ObjectiveTest`] without a temper.
+///
+/// # Errors
+/// Those of [`ObjectiveTest::on`].
+pub fn objective(grid: &[f64], rate: f64, total: Counts) -> Result<f64, StatsError> {
+    Ok(ObjectiveTest::on(grid, rate, 1.0)?.ln_e(total))
 }
