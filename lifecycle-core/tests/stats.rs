@@ -334,30 +334,3 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         assert!(said.starts_with(name) && said.contains(" is not accepted; "), "{said}");
     }
 }
-
-/// Every outcome of a look of few requests, by its probability: in expectation E does not rise while the rates are equal,
-/// whatever came before.
-#[test]
-fn in_expectation_the_evidence_does_not_rise_while_both_are_equally_bad() {
-    let chance = |n: u64, x: u64, p: f64| {
-        let ways: f64 = (0..x).map(|i| (n - i) as f64 / (i + 1) as f64).product();
-        ways * p.powi(x as i32) * (1.0 - p).powi((n - x) as i32)
-    };
-    for (temper, tolerated) in [(1.0, 1.0), (0.5, 1.0), (1.0, 1.5)] {
-        let test = GridTest::of_rates(tolerated, temper).unwrap();
-        for before in [vec![], vec![[1, 3, 0, 9], [0, 2, 2, 8]]] {
-            let mut evidence = Evidence::default();
-            for counts in before {
-                test.look(&mut evidence, look(counts));
-            }
-            for (n_c, n_s, rate) in [(3, 7, 0.1), (6, 2, 0.3), (1, 12, 0.02), (5, 5, 0.6)] {
-                let mut expected = 0.0;
-                for (x_c, x_s) in (0..=n_c).flat_map(|x_c| (0..=n_s).map(move |x_s| (x_c, x_s))) {
-                    let e = test.look(&mut evidence.clone(), look([x_c, n_c, x_s, n_s])).exp();
-                    expected += e * chance(n_c, x_c, rate * tolerated) * chance(n_s, x_s, rate);
-                }
-                assert!(expected <= evidence.ln_e().exp() + 1e-12, "{n_c} {n_s} {rate}: {expected}");
-            }
-        }
-    }
-}
