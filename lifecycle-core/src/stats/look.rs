@@ -7,7 +7,7 @@ use super::probability::Alpha;
 
 /// What cannot be tested.
 #[derive(Clone, Debug, PartialEq, Error)]
-#[error("{what}: {value} is not accepted; {accepted}")]
+#[error("{what}: {} is not accepted; {accepted}", shown(*.value))]
 #[non_exhaustive]
 pub struct StatsError {
     /// Which number.
@@ -16,6 +16,12 @@ pub struct StatsError {
     pub value: f64,
     /// What is accepted.
     pub accepted: &'static str,
+}
+
+/// A number in a few characters, also one of 300 digits.
+fn shown(value: f64) -> String {
+    let is_short = value == 0.0 || (1e-6..1e15).contains(&value.abs());
+    if is_short { value.to_string() } else { format!("{value:e}") }
 }
 
 impl StatsError {
