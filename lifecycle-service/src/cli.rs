@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{self, CommandArgs};
 use crate::exit::Exit;
-use crate::{crd, operator, plan, rbac, run, simulate};
+use crate::{crd, judge, operator, plan, rbac, run, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +27,7 @@ pub(crate) struct Cli {
 enum Sub {
     Simulate(simulate::SimulateArgs),
     Plan(plan::PlanArgs),
+    Judge(judge::JudgeArgs),
     Run(run::RunArgs),
     /// Take no further step; what serves goes on serving
     Pause(CommandArgs),
@@ -56,6 +57,7 @@ impl Cli {
         match self.subcommand {
             Sub::Simulate(args) => simulate::carry_out(args),
             Sub::Plan(args) => plan::carry_out(args),
+            Sub::Judge(args) => judge::carry_out(args),
             Sub::Run(args) => run::carry_out(args),
             Sub::Pause(args) => command::give(CommandKind::Pause, args),
             Sub::Resume(args) => command::give(CommandKind::Resume, args),

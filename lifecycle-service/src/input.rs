@@ -58,7 +58,7 @@ fn text(path: &Path, source: impl std::io::Read) -> Result<String, BadInput> {
         bad(&format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to() + 1))
     })?;
     if text.trim().is_empty() {
-        return Err(bad(&"is empty, where one YAML document is expected"));
+        return Err(bad(&"is empty, where one document is expected"));
     }
     Ok(text)
 }

@@ -6,6 +6,7 @@ mod command;
 mod crd;
 mod exit;
 mod input;
+mod judge;
 mod operator;
 mod output;
 mod plan;
