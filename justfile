@@ -35,6 +35,10 @@ real-runs:
 soak seeds="1000000":
     cargo run --release -p lifecycle-testkit --example soak -- {{seeds}}
 
+# How often the sequential judge refuses a version that is no worse, in so many simulated rollouts: half a minute
+false-alarms rollouts="100000":
+    cargo run --release -p lifecycle-testkit --example false_alarms -- {{rollouts}}
+
 # The figures of the README
 bench:
     cargo bench --workspace
