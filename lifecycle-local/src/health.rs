@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// - [`Signal::Latency`]: from the head of a request to the end of its response.
 /// - [`Signal::CriticalAlerts`]: those of the file `alerts.json` in the state directory, 0 without
 ///   one: a list of `{"name": TEXT, "version": TEXT or left out for all}`.
-/// - [`Signal::Named`]: none is known.
+/// - [`Signal::Saturation`], [`Signal::Restarts`] and [`Signal::Named`]: not measured.
 #[derive(Debug)]
 pub struct LocalHealth {
     client: Client,
@@ -102,7 +102,7 @@ impl HealthSource for LocalHealth {
                 Err(failed(ErrorKind::Transient, error.to_string()))
             }
             (signal, _) => {
-                let problem = format!("{signal:?} over {:?} is not measured here", query.span);
+                let problem = format!("{signal} over {:?} is not measured here", query.span);
                 Err(failed(ErrorKind::Unsupported, problem))
             }
         };

@@ -1,6 +1,6 @@
 //! Measurements for analysis.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,6 +43,17 @@ pub trait HealthSource: Send + Sync + Debug {
         let _ = name;
         false
     }
+
+    /// Can this source answer such a question at all? Asked when a plan is accepted: a check that it
+    /// cannot measure is refused before anything moves. Unless a source says otherwise, it measures
+    /// requests, latency, critical alerts, and the queries that it [`knows`](Self::knows).
+    fn measures(&self, signal: &Signal) -> bool {
+        match signal {
+            Signal::Requests | Signal::Latency | Signal::CriticalAlerts => true,
+            Signal::Saturation | Signal::Restarts => false,
+            Signal::Named(name) => self.knows(name),
+        }
+    }
 }
 
 /// What is measured.
@@ -55,6 +66,12 @@ pub enum Signal {
     Latency,
     /// Critical alerts that fire for this revision: [`Reading::Scalar`], their number.
     CriticalAlerts,
+    /// The share of what the revision's replicas may use that they do use, 1 is all of it:
+    /// [`Reading::Scalar`].
+    Saturation,
+    /// How often containers of the revision were started again in the window: [`Reading::Scalar`], a
+    /// whole number.
+    Restarts,
     /// A query that the user defined: [`Reading::Scalar`].
     Named(Arc<str>),
 }
@@ -82,6 +99,20 @@ impl HealthCapabilities {
     pub const fn replicas(mut self) -> Self {
         self.replicas = true;
         self
+    }
+}
+
+/// As it is called in sentences for people.
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requests => f.write_str("requests"),
+            Self::Latency => f.write_str("latency"),
+            Self::CriticalAlerts => f.write_str("critical alerts"),
+            Self::Saturation => f.write_str("saturation"),
+            Self::Restarts => f.write_str("restarts"),
+            Self::Named(name) => write!(f, "the query {name}"),
+        }
     }
 }
 

@@ -60,13 +60,13 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
         );
     }
     for check in checks {
-        if let (Signal::Named(name), Some(health)) = (check.metric.signal(), &backends.health)
-            && !health.knows(&name)
-        {
-            return refused(
-                format!("the check {:?} asks for {name}", check.to_string()),
-                "the health source knows no such query",
-            );
+        let signal = check.metric.signal();
+        if backends.health.as_ref().is_some_and(|health| !health.measures(&signal)) {
+            let lack = match signal {
+                Signal::Named(_) => "the health source knows no such query",
+                _ => "the health source does not measure that; take one that does, or leave the check away",
+            };
+            return refused(format!("the check {:?} asks for {signal}", check.to_string()), lack);
         }
     }
     let sequential = || checks.iter().find(|check| Question::of(check).is_some());

@@ -1,4 +1,4 @@
-//! A driver that goes on with what is stored.
+//! What a driver refuses, and one that goes on with what is stored.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use super::*;
 use crate::backend::store::MemoryStore;
 use crate::backend::{
-    BackendResult, GroupStatus, RolloutStore, RouteStatus, RouteWish, RouterCapabilities, ScaleWish,
-    Splitting, TrafficRouter, Workload, WorkloadCapabilities,
+    BackendResult, GroupStatus, HealthSource, Reading, RolloutStore, RouteStatus, RouteWish,
+    RouterCapabilities, ScaleWish, Signal, Splitting, TrafficRouter, Workload, WorkloadCapabilities,
 };
 use crate::machine::{CommandKind, Phase};
 use crate::spec::Manifest;
@@ -195,6 +195,63 @@ fn a_stored_plan_that_cannot_be_carried_out_is_refused_and_none_is_no_driver() {
     assert!(refused.lack.starts_with("there is no health source"), "{}", refused.lack);
     stored.record.plan = None;
     assert!(Driver::resume(stored, scene.backends()).unwrap().is_none());
+}
+
+/// Measures what sources measure that say nothing about it, and knows one query.
+#[derive(Debug)]
+struct Plain;
+
+#[async_trait]
+impl HealthSource for Plain {
+    async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
+        vec![Ok(Reading::NoData); queries.len()]
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        name == "depth"
+    }
+}
+
+/// The same without latencies.
+#[derive(Debug)]
+struct WithoutLatency;
+
+#[async_trait]
+impl HealthSource for WithoutLatency {
+    async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
+        Plain.measure(queries).await
+    }
+
+    fn measures(&self, signal: &Signal) -> bool {
+        *signal != Signal::Latency && Plain.measures(signal)
+    }
+}
+
+#[test]
+fn a_check_that_the_source_cannot_measure_is_refused_before_anything_moves() {
+    let refused = |check: &str, health: Arc<dyn HealthSource>| {
+        let target =
+            target("1.5.0", &format!("[\"error_rate < 5%\", \"{check}\"], queries: {{depth: x, age: y}}"));
+        Driver::new(target, Scene::new().backends().health(health)).err().map(|refused| refused.to_string())
+    };
+    for check in ["error_rate < 5%", "p95_latency < 1s", "no_critical_alerts", "depth < 5"] {
+        assert_eq!(refused(check, Arc::new(Plain)), None, "{check}");
+    }
+    for (check, health, sentence) in [
+        (
+            "age < 5",
+            Arc::new(Plain) as Arc<dyn HealthSource>,
+            "the check \"age < 5\" asks for the query age, and the health source knows no such query",
+        ),
+        (
+            "p95_latency < 1s",
+            Arc::new(WithoutLatency),
+            "the check \"p95_latency < 1s\" asks for latency, and the health source does not measure that; take one \
+             that does, or leave the check away",
+        ),
+    ] {
+        assert_eq!(refused(check, health).as_deref(), Some(sentence));
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A rollout that was begun with measurements, in a process that has none.
 
 use async_trait::async_trait;
-use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind, HealthQuery, HealthSource, Reading};
+use lifecycle_core::backend::{
+    BackendError, BackendResult, ErrorKind, HealthQuery, HealthSource, Reading, Signal,
+};
 
 /// Answers every query with what is missing: the rollout waits at its gate, and obeys.
 #[derive(Debug)]
@@ -16,6 +18,10 @@ impl HealthSource for Unmeasured {
     }
 
     fn knows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn measures(&self, _: &Signal) -> bool {
         true
     }
 }

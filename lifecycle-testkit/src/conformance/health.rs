@@ -91,6 +91,7 @@ where
         every_query_has_one_answer_in_order,
         an_unknown_revision_is_no_data_or_no_requests,
         an_unknown_name_is_never_a_number,
+        what_is_not_measured_is_never_a_number,
         a_serving_revision_without_requests_is_no_data_or_no_requests,
         every_request_is_counted_once,
         requests_of_one_revision_do_not_count_for_another,
@@ -129,7 +130,8 @@ fn fits(signal: &Signal, answer: &BackendResult<Reading>) -> bool {
         (_, Err(_) | Ok(Reading::NoData)) => true,
         (Signal::Requests, Ok(Reading::Counts { requests, failed })) => failed <= requests,
         (Signal::Latency, Ok(Reading::Histogram(histogram))) => is_well_formed(histogram),
-        (Signal::CriticalAlerts | Signal::Named(_), Ok(Reading::Scalar(_))) => true,
+        (Signal::Restarts, Ok(Reading::Scalar(restarts))) => *restarts >= 0.0 && restarts.fract() == 0.0,
+        (Signal::CriticalAlerts | Signal::Saturation | Signal::Named(_), Ok(Reading::Scalar(_))) => true,
         _ => false,
     }
 }
@@ -147,8 +149,15 @@ fn is_silent(answer: &BackendResult<Reading>) -> bool {
     }
 }
 
-fn every_signal() -> [Signal; 4] {
-    [Signal::CriticalAlerts, Signal::Requests, Signal::Latency, Signal::Named("no_such_query".into())]
+fn every_signal() -> [Signal; 6] {
+    [
+        Signal::CriticalAlerts,
+        Signal::Requests,
+        Signal::Restarts,
+        Signal::Latency,
+        Signal::Saturation,
+        Signal::Named("no_such_query".into()),
+    ]
 }
 
 /// Every signal of both revisions and in both windows, in a mixed order.
@@ -192,6 +201,16 @@ async fn an_unknown_name_is_never_a_number(bench: &impl HealthBench) -> Verdict 
     ensure(!bench.source().knows(NAME), || format!("it claims to know {NAME:?}"))?;
     let answer = one(bench, Signal::Named(NAME.into()), &bench.revision(), WHOLE).await?;
     ensure(matches!(answer, Err(_) | Ok(Reading::NoData)), || format!("{answer:?}"))
+}
+
+/// A check of such a signal is refused; a plan that was stored before may still ask for it.
+async fn what_is_not_measured_is_never_a_number(bench: &impl HealthBench) -> Verdict {
+    let source = bench.source();
+    for signal in every_signal().into_iter().filter(|signal| !source.measures(signal)) {
+        let answer = one(bench, signal.clone(), &bench.revision(), WHOLE).await?;
+        ensure(matches!(answer, Err(_) | Ok(Reading::NoData)), || format!("{signal}: {answer:?}"))?;
+    }
+    Ok(())
 }
 
 async fn a_serving_revision_without_requests_is_no_data_or_no_requests(bench: &impl HealthBench) -> Verdict {

@@ -162,6 +162,7 @@ fn every_defect_of_a_health_source_is_found() {
         (Defect::MixesAnswers, "every_query_has_one_answer_in_order"),
         (Defect::MakesZerosUp, "an_unknown_revision_is_no_data_or_no_requests"),
         (Defect::KnowsEverything, "an_unknown_name_is_never_a_number"),
+        (Defect::MakesZerosUp, "what_is_not_measured_is_never_a_number"),
         (Defect::CountsForAll, "a_serving_revision_without_requests_is_no_data_or_no_requests"),
         (Defect::CountsTwice, "every_request_is_counted_once"),
         (Defect::CountsForAll, "requests_of_one_revision_do_not_count_for_another"),
