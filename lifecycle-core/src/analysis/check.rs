@@ -7,25 +7,34 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::metric::Metric;
+use super::metric::{Arm, Metric};
 
-/// A check: `error_rate < 1%`, `p95_latency < 500ms`, `success_rate > 95%`,
-/// `latency_p95_canary < 1.2x stable`, `p95_latency <= 2x baseline`, `no_critical_alerts`, or a query
-/// that the user defined against a number.
+/// A check: a metric, a comparison and a bound, like `error_rate < 1%`.
+///
+/// - A metric is `error_rate`, `success_rate`, `p95_latency` (or `latency_p95`; also p50, p90, p99),
+///   `request_rate`, `saturation` or `restarts`, of the canary, whose suffix `_canary` may be left away, or
+///   of stable: `error_rate_stable`. Or it is a query that the user defined, by its name.
+/// - A bound is a number in the metric's unit (`500ms`, `10/s`) or a multiple: `1.2x stable`,
+///   `2x baseline`, `1.2x error_rate_stable`; a multiple of 1 is `stable` alone. What is measured of stable
+///   is held against a number or the baseline.
+/// - `no_critical_alerts` stands alone.
 ///
 /// Prints the way it was written; parsing what is printed gives the same check.
 ///
 /// # Example
 /// ```
-/// # use lifecycle_core::analysis::Check;
+/// # use lifecycle_core::analysis::{Arm, Check};
 /// let check: Check = "latency_p95_canary < 1.2x stable".parse().unwrap();
 /// assert_eq!(check.to_string(), "latency_p95_canary < 1.2x stable");
+/// let guard: Check = "error_rate_stable < 5%".parse().unwrap();
+/// assert_eq!(guard.arm(), Arm::Stable);
 /// assert!("error_rate < 5 minutes".parse::<Check>().is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub struct Check {
+    pub(crate) arm: Arm,
     pub(crate) metric: Metric,
     pub(crate) comparison: Comparison,
     pub(crate) bound: Bound,
@@ -72,7 +81,13 @@ pub struct CheckError {
 }
 
 impl Check {
-    /// What is measured of the canary.
+    /// Whose metric is measured.
+    #[must_use]
+    pub const fn arm(&self) -> Arm {
+        self.arm
+    }
+
+    /// What is measured.
     #[must_use]
     pub const fn metric(&self) -> &Metric {
         &self.metric
@@ -126,8 +141,8 @@ impl TryFrom<String> for Check {
 impl FromStr for Check {
     type Err = CheckError;
     fn from_str(text: &str) -> Result<Self, CheckError> {
-        let (metric, comparison, bound) = super::grammar::parse(text)?;
-        Ok(Self { metric, comparison, bound, text: text.trim().into() })
+        let (arm, metric, comparison, bound) = super::grammar::parse(text)?;
+        Ok(Self { arm, metric, comparison, bound, text: text.trim().into() })
     }
 }
 

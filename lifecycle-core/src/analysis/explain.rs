@@ -1,10 +1,11 @@
 //! A measurement as a sentence, with the numbers that it was based on.
 
 use super::check::{Bound, Check};
-use super::judge::{Measurement, MeasurementError, Sample, compare, sample};
-use super::metric::Metric;
+use super::judge::{Basis, Measurement, MeasurementError, Sample, compare, sample};
+use super::metric::{Arm, Metric};
 use crate::backend::Reading;
 use crate::stats::Finite;
+use crate::time::Millis;
 
 /// What a measurement says, for people: `error_rate 3.1% is not < 1% (812 of 26190 requests)`.
 ///
@@ -18,9 +19,10 @@ use crate::stats::Finite;
 /// # use lifecycle_core::backend::Reading;
 /// let check: Check = "error_rate < 1%".parse().unwrap();
 /// let canary = Ok(Reading::Counts { requests: 26_190, failed: 812 });
-/// let measurement = judge(&check, &AnalysisPlan::default(), Some(&canary), None, None);
+/// let plan = AnalysisPlan::default();
+/// let measurement = judge(&check, &plan, plan.window, Some(&canary), None, None);
 /// assert_eq!(
-///     explain(&check, measurement, None, Some(&canary), None),
+///     explain(&check, measurement, plan.window, None, Some(&canary), None),
 ///     "error_rate 3.1% is not < 1% (812 of 26190 requests)"
 /// );
 /// ```
@@ -28,8 +30,9 @@ use crate::stats::Finite;
 pub fn explain(
     check: &Check,
     measurement: Measurement,
+    window: Millis,
     reference: Option<Finite>,
-    canary: Option<&Result<Reading, String>>,
+    measured: Option<&Result<Reading, String>>,
     stable: Option<&Result<Reading, String>>,
 ) -> String {
     let name = check.metric_text();
@@ -42,33 +45,24 @@ pub fn explain(
         }
         Measurement::Pass(value) | Measurement::Fail(value) => {
             let verb = if matches!(measurement, Measurement::Pass(_)) { "is" } else { "is not" };
-            let against = against(check, measurement, reference, stable);
+            let against = against(check, measurement, window, reference, stable);
             let bound = bound(check, against);
             format!(
                 "{name} {} {verb} {} {bound}{}",
                 shown(&check.metric, value),
                 check.comparison,
-                evidence(canary)
+                evidence(&check.metric, measured)
             )
         }
-        Measurement::Waiting => match (sample(&check.metric, canary), check.bound) {
-            (Ok(Sample { requests: Some(requests), .. }), Bound::Value(_)) => {
-                format!("{name} waits for more requests than {requests}")
-            }
-            (_, Bound::Value(_)) => format!("{name} waits for more requests"),
-            (_, Bound::Stable(_)) => format!("{name} waits for more requests of the canary or of stable"),
-            (_, Bound::Baseline(_)) => {
-                format!("{name} waits for more requests of the canary, or for a baseline")
-            }
-        },
+        Measurement::Waiting => format!("{name} waits for {}", awaited(check, window, measured)),
         Measurement::NoData => format!("there is no data for {name}"),
-        Measurement::Inconclusive => match (sample(&check.metric, canary), check.bound) {
+        Measurement::Inconclusive => match (sample(&check.metric, window, measured), check.bound) {
             (Ok(Sample { value, .. }), Bound::Stable(_) | Bound::Baseline(_)) => {
                 format!("{name} {} cannot be compared with a multiple of 0", shown(&check.metric, value))
             }
             _ => format!("{name} cannot be compared"),
         },
-        Measurement::Error(error) => match (error, failed(canary).or_else(|| failed(stable))) {
+        Measurement::Error(error) => match (error, failed(measured).or_else(|| failed(stable))) {
             (MeasurementError::SourceFailed, Some(why)) => format!("{name} was not measured: {why}"),
             (MeasurementError::SourceFailed, None) => format!("{name} was not measured: the source failed"),
             (MeasurementError::NotANumber, _) => format!("{name} is not a number"),
@@ -84,16 +78,34 @@ pub fn explain(
     }
 }
 
+/// What a measurement that waits is waiting for.
+fn awaited(check: &Check, window: Millis, measured: Option<&Result<Reading, String>>) -> String {
+    match (&check.metric, check.bound, sample(&check.metric, window, measured)) {
+        (Metric::RequestRate, Bound::Value(_) | Bound::Stable(_), _) => "a whole window".to_owned(),
+        (Metric::RequestRate, Bound::Baseline(_), _) => "a whole window, or for a baseline".to_owned(),
+        (_, Bound::Value(_), Ok(Sample { basis: Basis::Requests(requests), .. })) => {
+            format!("more requests than {requests}")
+        }
+        (_, Bound::Value(_), _) => "more requests".to_owned(),
+        (_, Bound::Stable(_), _) => "more requests of the canary or of stable".to_owned(),
+        (_, Bound::Baseline(_), _) => {
+            let arm = if check.arm == Arm::Stable { "stable" } else { "the canary" };
+            format!("more requests of {arm}, or for a baseline")
+        }
+    }
+}
+
 /// What a relative bound was a multiple of.
 fn against(
     check: &Check,
     measurement: Measurement,
+    window: Millis,
     reference: Option<Finite>,
     stable: Option<&Result<Reading, String>>,
 ) -> Option<Finite> {
     let (Measurement::Pass(value) | Measurement::Fail(value)) = measurement else { return None };
     let stable = match check.bound {
-        Bound::Stable(_) => sample(&check.metric, stable).ok().map(|sample| sample.value),
+        Bound::Stable(_) => sample(&check.metric, window, stable).ok().map(|sample| sample.value),
         Bound::Value(_) | Bound::Baseline(_) => None,
     };
     let gives_it = |against: &Finite| compare(check, value, Some(*against)) == measurement;
@@ -116,10 +128,13 @@ fn bound(check: &Check, against: Option<Finite>) -> String {
 }
 
 /// How much the value was made of.
-fn evidence(canary: Option<&Result<Reading, String>>) -> String {
-    match canary {
-        Some(Ok(Reading::Counts { requests, failed })) => format!(" ({failed} of {requests} requests)"),
-        Some(Ok(Reading::Histogram(histogram))) => {
+fn evidence(metric: &Metric, measured: Option<&Result<Reading, String>>) -> String {
+    match (metric, measured) {
+        (Metric::RequestRate, Some(Ok(Reading::Counts { requests, .. }))) => {
+            format!(" ({requests} requests)")
+        }
+        (_, Some(Ok(Reading::Counts { requests, failed }))) => format!(" ({failed} of {requests} requests)"),
+        (_, Some(Ok(Reading::Histogram(histogram)))) => {
             let requests = histogram.counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
             format!(" ({requests} requests)")
         }
@@ -135,9 +150,10 @@ fn failed(answer: Option<&Result<Reading, String>>) -> Option<&str> {
 fn shown(metric: &Metric, value: Finite) -> String {
     let value = value.get();
     match metric {
-        Metric::ErrorRate | Metric::SuccessRate => percent(value),
+        Metric::ErrorRate | Metric::SuccessRate | Metric::Saturation => percent(value),
+        Metric::RequestRate => format!("{}/s", number(value)),
         Metric::Latency(_) => seconds(value),
-        Metric::CriticalAlerts | Metric::Named(_) => number(value),
+        Metric::Restarts | Metric::CriticalAlerts | Metric::Named(_) => number(value),
     }
 }
 
@@ -184,8 +200,9 @@ mod tests {
     ) -> String {
         let check: Check = check.parse().unwrap();
         let (stable, reference) = (stable.map(Ok), reference.and_then(Finite::new));
-        let measurement = judge(&check, &AnalysisPlan::default(), Some(&canary), stable.as_ref(), reference);
-        explain(&check, measurement, reference, Some(&canary), stable.as_ref())
+        let plan = AnalysisPlan::default();
+        let measurement = judge(&check, &plan, plan.window, Some(&canary), stable.as_ref(), reference);
+        explain(&check, measurement, plan.window, reference, Some(&canary), stable.as_ref())
     }
 
     fn counts(failed: u64, requests: u64) -> Reading {
@@ -231,6 +248,19 @@ mod tests {
             (said("queue < 10", Ok(Reading::Scalar(12.5)), None, None), "queue 12.5 is not < 10"),
             (said("queue < 10", Ok(Reading::Scalar(f64::NAN)), None, None), "queue is not a number"),
             (
+                said("request_rate > 10/s", Ok(counts(3, 2950)), None, None),
+                "request_rate 9.833/s is not > 10/s (2950 requests)",
+            ),
+            (
+                said("request_rate > 0.5x stable", Ok(counts(3, 2950)), Some(counts(0, 300)), None),
+                "request_rate 9.833/s is > 0.5x stable's 1/s (2950 requests)",
+            ),
+            (
+                said("saturation < 80%", Ok(Reading::Scalar(0.8125)), None, None),
+                "saturation 81.25% is not < 80%",
+            ),
+            (said("restarts < 3", Ok(Reading::Scalar(2.0)), None, None), "restarts 2 is < 3"),
+            (
                 said("error_rate < 1%", Ok(counts(0, 20)), None, None),
                 "error_rate waits for more requests than 20",
             ),
@@ -243,6 +273,28 @@ mod tests {
         ];
         for (sentence, wanted) in cases {
             assert_eq!(sentence, wanted);
+        }
+    }
+
+    #[test]
+    fn what_waits_says_for_what() {
+        let baseline = "waits for a whole window, or for a baseline";
+        for (check, sentence) in [
+            ("request_rate > 10/s", "request_rate waits for a whole window".to_owned()),
+            ("request_rate > 2x stable", "request_rate waits for a whole window".to_owned()),
+            ("request_rate > 2x baseline", format!("request_rate {baseline}")),
+            ("error_rate < 1%", "error_rate waits for more requests than 9".to_owned()),
+            (
+                "error_rate < 2x stable",
+                "error_rate waits for more requests of the canary or of stable".to_owned(),
+            ),
+        ] {
+            let check: Check = check.parse().unwrap();
+            let canary = Ok(counts(0, 9));
+            let second = Millis::from_secs(1);
+            let measurement = judge(&check, &AnalysisPlan::default(), second, Some(&canary), None, None);
+            assert_eq!(measurement, Measurement::Waiting, "{check}");
+            assert_eq!(explain(&check, measurement, second, None, Some(&canary), None), sentence);
         }
     }
 

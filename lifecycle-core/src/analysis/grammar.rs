@@ -2,20 +2,28 @@
 //!
 //! ```text
 //! check      = "no_critical_alerts" | metric comparison bound
-//! metric     = letter or "_", then letters, digits and "_"
+//! metric     = own ["_canary" | "_stable"] | query
+//! own        = "error_rate" | "success_rate" | "p95_latency" | "latency_p95" | ... (metric.rs)
+//! query      = letter or "_", then letters, digits and "_"
 //! comparison = "<" | "<=" | ">" | ">="
-//! bound      = number ["%" | "us" | "ms" | "s" | "m"] | number "x" ("stable" | "baseline")
+//! bound      = number ["%" | "us" | "ms" | "s" | "m" | "/s"] | [number "x"] reference
+//! reference  = "stable" | "baseline" | own "_stable"
 //! ```
-//! Spaces and tabs may stand between any two of these.
+//! Spaces and tabs may stand between any two of these. The unit fits the metric; a reference that is a
+//! metric is the same one; what is measured of stable is not compared with stable.
 
 mod bound;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use winnow::combinator::eof;
 use winnow::prelude::*;
 
 use super::check::{Bound, CheckError, Comparison};
-use super::metric::{METRIC_NAMES, Metric, NO_ALERTS};
+use super::metric::{Arm, METRIC_NAMES, Metric, NO_ALERTS};
 use token::{Fault, Input, expected, spaces};
 
 /// The longest check.
@@ -24,15 +32,22 @@ const MAX_CHARS: usize = 200;
 /// How much of a check an error repeats.
 const SHOWN_CHARS: usize = 60;
 
-/// The parts of a check.
-type Parts = (Metric, Comparison, Bound);
+/// What stands left of the comparison.
+struct Left<'a> {
+    name: &'a str,
+    metric: Metric,
+    arm: Arm,
+}
 
-pub(super) fn parse(text: &str) -> Result<Parts, CheckError> {
+pub(super) fn parse(text: &str) -> Result<(Arm, Metric, Comparison, Bound), CheckError> {
     let parsed = match text.char_indices().nth(MAX_CHARS) {
         Some((long, _)) => Err(Fault::told(long, format!("a check has at most {MAX_CHARS} characters"))),
         None => check(&mut Input::new(text)),
     };
-    parsed.map_err(|fault| error(text, fault))
+    match parsed {
+        Ok((Left { arm, metric, .. }, comparison, bound)) => Ok((arm, metric, comparison, bound)),
+        Err(fault) => Err(error(text, fault)),
+    }
 }
 
 /// A fault, for people: the character in the place of the byte, and no more of the text than fits.
@@ -45,26 +60,28 @@ fn error(text: &str, fault: Fault) -> CheckError {
     CheckError { text: shown, at, problem: fault.problem.unwrap_or_else(|| "this is no check".to_owned()) }
 }
 
-fn check(input: &mut Input<'_>) -> Result<Parts, Fault> {
+fn check<'a>(input: &mut Input<'a>) -> Result<(Left<'a>, Comparison, Bound), Fault> {
     spaces(input)?;
-    let name = expected(token::name, || {
+    let left = expected(left, || {
         format!("a metric is expected, one of {} or a query's name", METRIC_NAMES.join(", "))
     })
     .parse_next(input)?;
-    let metric = Metric::named(name);
     spaces(input)?;
-    if metric == Metric::CriticalAlerts {
+    if left.metric == Metric::CriticalAlerts {
         expected(eof, || format!("{NO_ALERTS} stands alone")).parse_next(input)?;
-        return Ok((metric, Comparison::AtMost, Bound::Value(0.0)));
+        return Ok((left, Comparison::AtMost, Bound::Value(0.0)));
     }
-    let comparison = expected(token::comparison, || format!("one of < <= > >= is expected after {name}"))
-        .parse_next(input)?;
+    let missing = || format!("one of < <= > >= is expected after {}", left.name);
+    let comparison = expected(token::comparison, missing).parse_next(input)?;
     spaces(input)?;
-    let bound = bound::of(&metric, name).parse_next(input)?;
+    let bound = bound::of(&left).parse_next(input)?;
     spaces(input)?;
     expected(eof, || "the check should end here".to_owned()).parse_next(input)?;
-    Ok((metric, comparison, bound))
+    Ok((left, comparison, bound))
 }
 
-#[cfg(test)]
-mod tests;
+fn left<'a>(input: &mut Input<'a>) -> Result<Left<'a>, Fault> {
+    let name = token::name(input)?;
+    let (metric, arm) = Metric::written(name);
+    Ok(Left { name, metric, arm })
+}

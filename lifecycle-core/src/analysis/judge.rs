@@ -7,6 +7,7 @@ use super::metric::Metric;
 use super::plan::AnalysisPlan;
 use crate::backend::{Histogram, Reading};
 use crate::stats::Finite;
+use crate::time::Millis;
 
 /// What one look says about one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,10 +49,14 @@ pub enum MeasurementError {
 
 /// Judges one look.
 ///
-/// `canary` and `stable` are the answers for the check's signal, `reference` is what stable measured
-/// last (or the baseline). An arm with fewer requests than the plan asks for is no evidence: the
-/// check waits. A check against stable falls back on the reference when stable has too few requests;
-/// a check against the baseline knows nothing but the reference.
+/// `measured` and `stable` are the answers for the check's signal, of the check's [arm](Check::arm) and of
+/// stable, both of the last `window`; `reference` is what stable measured last (or the baseline). An arm
+/// with fewer requests than the plan asks for is no evidence: the check waits. A check against stable
+/// falls back on the reference when stable has too few requests; a check against the baseline knows
+/// nothing but the reference.
+///
+/// A rate of requests needs no number of them, but a whole window of the plan: of a few seconds a source
+/// may not have seen everything yet, and what is missing would look like too low a rate.
 ///
 /// A multiple of zero says nothing: against a reference of 0 a value of 0 passes, and a value above
 /// it is inconclusive where less is better.
@@ -64,25 +69,26 @@ pub enum MeasurementError {
 /// let bad = Ok(Reading::Counts { requests: 10_000, failed: 300 });
 /// let few = Ok(Reading::Counts { requests: 20, failed: 20 });
 /// let plan = AnalysisPlan::default();
-/// assert!(matches!(judge(&check, &plan, Some(&bad), None, None), Measurement::Fail(_)));
-/// assert_eq!(judge(&check, &plan, Some(&few), None, None), Measurement::Waiting);
+/// assert!(matches!(judge(&check, &plan, plan.window, Some(&bad), None, None), Measurement::Fail(_)));
+/// assert_eq!(judge(&check, &plan, plan.window, Some(&few), None, None), Measurement::Waiting);
 /// ```
 #[must_use]
 pub fn judge(
     check: &Check,
     plan: &AnalysisPlan,
-    canary: Option<&Result<Reading, String>>,
+    window: Millis,
+    measured: Option<&Result<Reading, String>>,
     stable: Option<&Result<Reading, String>>,
     reference: Option<Finite>,
 ) -> Measurement {
-    let value = match sample(&check.metric, canary) {
+    let value = match sample(&check.metric, window, measured) {
         Ok(sample) if sample.is_enough(plan) => sample.value,
         Ok(_) => return Measurement::Waiting,
         Err(missing) => return missing,
     };
     let against = match (check.bound, reference) {
         (Bound::Value(_), _) => None,
-        (Bound::Stable(_), _) => match (sample(&check.metric, stable), reference) {
+        (Bound::Stable(_), _) => match (sample(&check.metric, window, stable), reference) {
             (Ok(sample), _) if sample.is_enough(plan) => Some(sample.value),
             (Err(error @ Measurement::Error(_)), _) => return error,
             (_, Some(reference)) => Some(reference),
@@ -95,11 +101,12 @@ pub fn judge(
     compare(check, value, against)
 }
 
-/// The value of a check's metric in an answer, whatever the number of requests: for keeping stable's
-/// value as a reference. `None` when there is no data, or none that makes sense.
+/// What an answer for stable, of the last `window`, is worth as a reference: its value, where the answer
+/// is as much evidence as [`judge`] asks for.
 #[must_use]
-pub fn value_of(check: &Check, reading: &Reading) -> Option<Finite> {
-    read(&check.metric, reading).ok().map(|sample| sample.value)
+pub fn reference_of(check: &Check, plan: &AnalysisPlan, window: Millis, reading: &Reading) -> Option<Finite> {
+    let sample = read(&check.metric, window, reading).ok()?;
+    sample.is_enough(plan).then_some(sample.value)
 }
 
 /// Compares a value with the check's bound; `against` is what a relative bound is a multiple of.
@@ -122,55 +129,83 @@ pub(super) fn compare(check: &Check, value: Finite, against: Option<Finite>) -> 
     }
 }
 
-/// A value, and how many requests it was made of where that matters.
+/// A value, and what it was made of where that matters.
 pub(super) struct Sample {
     pub(super) value: Finite,
-    pub(super) requests: Option<u64>,
+    pub(super) basis: Basis,
+}
+
+/// How much evidence a value is.
+pub(super) enum Basis {
+    /// So many requests.
+    Requests(u64),
+    /// All requests of this span of time.
+    Span(Millis),
+    /// A number that the source answers for.
+    Scalar,
 }
 
 impl Sample {
     fn is_enough(&self, plan: &AnalysisPlan) -> bool {
-        self.requests.is_none_or(|requests| requests >= plan.min_requests)
+        match self.basis {
+            Basis::Requests(requests) => requests >= plan.min_requests,
+            Basis::Span(span) => span >= plan.window,
+            Basis::Scalar => true,
+        }
     }
 }
 
 /// The sample in an answer, or what is to be said instead.
 pub(super) fn sample(
     metric: &Metric,
+    window: Millis,
     answer: Option<&Result<Reading, String>>,
 ) -> Result<Sample, Measurement> {
     match answer {
         None => Err(Measurement::NoData),
         Some(Err(_)) => Err(Measurement::Error(MeasurementError::SourceFailed)),
-        Some(Ok(reading)) => read(metric, reading),
+        Some(Ok(reading)) => read(metric, window, reading),
     }
 }
 
-fn read(metric: &Metric, reading: &Reading) -> Result<Sample, Measurement> {
+fn read(metric: &Metric, window: Millis, reading: &Reading) -> Result<Sample, Measurement> {
     let wrong_kind = Measurement::Error(MeasurementError::WrongKind);
-    let (value, requests) = match (metric, reading) {
+    let (value, basis) = match (metric, reading) {
         (_, Reading::NoData)
-        | (Metric::ErrorRate | Metric::SuccessRate, Reading::Counts { requests: 0, .. }) => {
+        | (
+            Metric::ErrorRate | Metric::SuccessRate | Metric::RequestRate,
+            Reading::Counts { requests: 0, .. },
+        ) => {
             return Err(Measurement::NoData);
         }
         (Metric::ErrorRate, Reading::Counts { requests, failed }) => {
-            (share(*failed, *requests), Some(*requests))
+            (share(*failed, *requests), Basis::Requests(*requests))
         }
         (Metric::SuccessRate, Reading::Counts { requests, failed }) => {
-            (share(requests.saturating_sub(*failed), *requests), Some(*requests))
+            (share(requests.saturating_sub(*failed), *requests), Basis::Requests(*requests))
+        }
+        (Metric::RequestRate, Reading::Counts { .. }) if window.is_zero() => {
+            return Err(Measurement::Waiting);
+        }
+        (Metric::RequestRate, Reading::Counts { requests, .. }) => {
+            (*requests as f64 * 1000.0 / window.get() as f64, Basis::Span(window))
         }
         (Metric::Latency(per_mille), Reading::Histogram(histogram)) => {
             let requests = requests(histogram).ok_or(wrong_kind)?;
             if requests == 0 {
                 return Err(Measurement::NoData);
             }
-            (histogram.quantile_us(*per_mille).ok_or(wrong_kind)? as f64 / 1e6, Some(requests))
+            let micros = histogram.quantile_us(*per_mille).ok_or(wrong_kind)?;
+            (micros as f64 / 1e6, Basis::Requests(requests))
         }
-        (Metric::CriticalAlerts | Metric::Named(_), Reading::Scalar(value)) => (*value, None),
+        (
+            Metric::CriticalAlerts | Metric::Saturation | Metric::Restarts | Metric::Named(_),
+            Reading::Scalar(value),
+        ) => (*value, Basis::Scalar),
         _ => return Err(wrong_kind),
     };
     match Finite::new(value) {
-        Some(value) => Ok(Sample { value, requests }),
+        Some(value) => Ok(Sample { value, basis }),
         None => Err(Measurement::Error(MeasurementError::NotANumber)),
     }
 }

@@ -18,7 +18,7 @@ mod state;
 pub use crate::stats::Finite;
 pub use check::{Bound, Check, CheckError, Comparison};
 pub use explain::explain;
-pub use judge::{Measurement, MeasurementError, judge, value_of};
+pub use judge::{Measurement, MeasurementError, judge, reference_of};
 pub use metric::{Arm, METRIC_NAMES, Metric};
 pub use plan::AnalysisPlan;
 pub(crate) use sequential::{BIN, BINS, Question, SequentialJudge, say};

@@ -153,11 +153,25 @@ fn check(item: &Field<'_>, queries: &[&str]) -> Result<Check, SpecError> {
     let is_query =
         name.starts_with(|c: char| !c.is_ascii_digit()) && matches!(Metric::named(name), Metric::Named(_));
     if is_query && !queries.contains(&name) {
-        let known: Vec<&str> = METRIC_NAMES.iter().chain(queries).copied().collect();
-        let problem = unknown("metric", name, &known);
-        return Err(
-            item.error(format!("{}: {problem} (or define it in spec.analysis.queries)", quoted(name)))
-        );
+        let problem =
+            format!("{}: {} (or define it in spec.analysis.queries)", quoted(name), no_metric(name, queries));
+        return Err(item.error(problem));
     }
     text.parse().map_err(|error: crate::analysis::CheckError| item.error(error.to_string()))
+}
+
+/// What was meant by a name that is neither a metric nor a query. Metrics have a suffix that says whose they are,
+/// queries have none.
+fn no_metric(name: &str, queries: &[&str]) -> String {
+    let suffix = ["_canary", "_stable"].into_iter().find(|suffix| name.ends_with(suffix)).unwrap_or_default();
+    let base = &name[..name.len() - suffix.len()];
+    if !suffix.is_empty() && queries.contains(&base) {
+        return format!("a query has no {suffix}: write {base}");
+    }
+    let own = METRIC_NAMES.iter().map(|own| match Metric::named(own) {
+        Metric::CriticalAlerts => (*own).to_owned(),
+        _ => format!("{own}{suffix}"),
+    });
+    let known: Vec<String> = own.chain(queries.iter().map(|name| (*name).to_owned())).collect();
+    unknown("metric", name, &known.iter().map(String::as_str).collect::<Vec<_>>())
 }

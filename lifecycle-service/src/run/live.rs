@@ -146,6 +146,9 @@ fn verdict(metric: &Metric, last: Option<Measurement>) -> String {
     match last {
         Some(Measurement::Pass(value)) => format!("{} ✓", shown(metric, value)),
         Some(Measurement::Fail(value)) => format!("{} ✗", shown(metric, value)),
+        Some(Measurement::Waiting) if *metric == Metric::RequestRate => {
+            "waiting for a whole window".to_owned()
+        }
         Some(Measurement::Waiting) => "waiting for requests".to_owned(),
         Some(Measurement::NoData) => "no data".to_owned(),
         Some(Measurement::Inconclusive) => "inconclusive".to_owned(),
@@ -156,8 +159,11 @@ fn verdict(metric: &Metric, last: Option<Measurement>) -> String {
 
 fn shown(metric: &Metric, value: Finite) -> String {
     match metric {
-        Metric::ErrorRate | Metric::SuccessRate => format!("{:.2}%", value.get() * 100.0),
+        Metric::ErrorRate | Metric::SuccessRate | Metric::Saturation => {
+            format!("{:.2}%", value.get() * 100.0)
+        }
         Metric::Latency(_) => format!("{:.0}ms", value.get() * 1000.0),
+        Metric::RequestRate => format!("{:.1}/s", value.get()),
         _ => value.get().to_string(),
     }
 }
@@ -192,6 +198,9 @@ mod tests {
         let value = Finite::new(0.0123).unwrap();
         assert_eq!(verdict(&Metric::ErrorRate, Some(Measurement::Pass(value))), "1.23% ✓");
         assert_eq!(verdict(&Metric::Latency(950), Some(Measurement::Fail(value))), "12ms ✗");
+        let rate = Finite::new(9.87).unwrap();
+        assert_eq!(verdict(&Metric::RequestRate, Some(Measurement::Pass(rate))), "9.9/s ✓");
+        assert_eq!(verdict(&Metric::Saturation, Some(Measurement::Pass(value))), "1.23% ✓");
         assert_eq!(verdict(&Metric::ErrorRate, Some(Measurement::Waiting)), "waiting for requests");
         assert_eq!(verdict(&Metric::ErrorRate, None), "-");
     }

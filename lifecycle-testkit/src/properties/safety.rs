@@ -1,7 +1,7 @@
 //! The safety properties S1 to S12 and S16, one function each. Each answers with a sentence when a
 //! fact breaks it.
 
-use lifecycle_core::analysis::{Bound, Check};
+use lifecycle_core::analysis::{Arm, Bound, Check};
 use lifecycle_core::backend::{HookCall, Route, RouteWish, ScaleWish};
 use lifecycle_core::machine::{BackReason, Phase, State};
 use lifecycle_core::plan::{Mode, Plan, Size, Weight, replicas};
@@ -233,7 +233,10 @@ pub(crate) fn s9_no_data_is_never_a_pass(view: &View, with_data: bool, overruled
         return None;
     }
     let hold = old.hold(plan);
-    let applies = |check: &Check| old.stable.is_some() || matches!(check.bound(), Bound::Value(_));
+    // (what is measured of stable is no data of the canary)
+    let applies = |check: &Check| {
+        check.arm() == Arm::Canary && (old.stable.is_some() || matches!(check.bound(), Bound::Value(_)))
+    };
     let judged = hold.gate && !hold.weight.is_zero() && plan.analysis().checks.iter().any(applies);
     judged.then(|| format!("step {} ended without data", old.progress.step + 1))
 }

@@ -93,7 +93,8 @@ pub(super) fn number<'a>(input: &mut Input<'a>) -> Result<&'a str, Fault> {
     (opt('-'), mantissa, opt(exponent)).take().parse_next(input)
 }
 
-/// What stands after a number: `%`, letters, or nothing.
+/// What stands after a number: `%`, `/s`, letters, or nothing.
 pub(super) fn unit<'a>(input: &mut Input<'a>) -> Result<&'a str, Fault> {
-    alt(("%", take_while(0.., |c: char| c.is_alphanumeric() || c == '\u{b5}'))).parse_next(input)
+    let letters = take_while(0.., |c: char| c.is_alphanumeric() || c == '\u{b5}');
+    alt(("%", (opt('/'), letters).take())).parse_next(input)
 }

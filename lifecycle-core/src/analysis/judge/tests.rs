@@ -37,9 +37,20 @@ fn judged(
     stable: Option<Answer>,
     reference: Option<f64>,
 ) -> Measurement {
+    judged_over(AnalysisPlan::default().window, check, canary, stable, reference)
+}
+
+/// By answers of this span of time.
+fn judged_over(
+    window: Millis,
+    check: &str,
+    canary: Option<Answer>,
+    stable: Option<Answer>,
+    reference: Option<f64>,
+) -> Measurement {
     let check: Check = check.parse().unwrap();
     let reference = reference.and_then(Finite::new);
-    judge(&check, &AnalysisPlan::default(), canary.as_ref(), stable.as_ref(), reference)
+    judge(&check, &AnalysisPlan::default(), window, canary.as_ref(), stable.as_ref(), reference)
 }
 
 const SOURCE_FAILED: Measurement = Measurement::Error(MeasurementError::SourceFailed);
@@ -170,14 +181,93 @@ fn a_multiple_of_zero_says_nothing() {
 }
 
 #[test]
-fn the_value_for_a_reference_needs_data_that_makes_sense() {
-    let value = |check: &str, reading: Option<Answer>| {
+fn a_rate_is_what_came_in_a_second_of_the_window() {
+    // 3000 requests in 300 s
+    for (check, measurement) in [
+        ("request_rate > 10/s", fail(10.0)),
+        ("request_rate >= 10/s", pass(10.0)),
+        ("request_rate < 10.5", pass(10.0)),
+        ("request_rate_canary > 9", pass(10.0)),
+    ] {
+        assert_eq!(judged(check, counts(7, 3000), None, None), measurement, "{check}");
+    }
+    let minute = Millis::from_secs(60);
+    let plan = AnalysisPlan { window: minute, ..AnalysisPlan::default() };
+    let check: Check = "request_rate > 10/s".parse().unwrap();
+    assert_eq!(judge(&check, &plan, minute, counts(0, 3000).as_ref(), None, None), pass(50.0));
+}
+
+#[test]
+fn a_rate_needs_a_whole_window_and_no_number_of_requests() {
+    let check = "request_rate > 10/s";
+    let whole = AnalysisPlan::default().window;
+    for (window, canary, measurement) in [
+        (whole, counts(0, 1), fail(1.0 / 300.0)),
+        (whole - Millis(1), counts(0, 9000), Measurement::Waiting),
+        (Millis::from_secs(10), counts(0, 9000), Measurement::Waiting),
+        (Millis::ZERO, counts(0, 9000), Measurement::Waiting),
+        // Nobody asks: that is no rate of 0, which could only fail.
+        (whole, counts(0, 0), Measurement::NoData),
+        (whole, no_data(), Measurement::NoData),
+        (whole, down(), SOURCE_FAILED),
+        (whole, scalar(10.0), WRONG_KIND),
+    ] {
+        assert_eq!(
+            judged_over(window, check, canary.clone(), None, None),
+            measurement,
+            "{window} {canary:?}"
+        );
+    }
+    // A rate of errors is one of a few seconds, too.
+    let few = judged_over(Millis::from_secs(10), "error_rate < 1%", counts(0, 500), None, None);
+    assert_eq!(few, pass(0.0));
+}
+
+#[test]
+fn a_rate_is_compared_with_stable_s_and_with_the_last_one_it_had() {
+    let check = "request_rate >= 0.5x stable";
+    for (stable, reference, measurement) in [
+        (counts(0, 6000), None, pass(10.0)),
+        (counts(0, 6001), None, fail(10.0)),
+        (counts(0, 0), Some(20.0), pass(10.0)),
+        (counts(0, 0), None, Measurement::NoData),
+    ] {
+        assert_eq!(judged(check, counts(0, 3000), stable.clone(), reference), measurement, "{stable:?}");
+    }
+}
+
+#[test]
+fn saturation_and_restarts_are_numbers_that_the_source_gives() {
+    for (check, canary, measurement) in [
+        ("saturation < 80%", scalar(0.79), pass(0.79)),
+        ("saturation < 80%", scalar(0.8), fail(0.8)),
+        ("saturation < 80%", scalar(1.25), fail(1.25)),
+        ("saturation <= 1.2x stable", scalar(0.5), fail(0.5)),
+        ("restarts <= 0", scalar(0.0), pass(0.0)),
+        ("restarts < 3", scalar(3.0), fail(3.0)),
+        ("restarts < 3", scalar(f64::NAN), NOT_A_NUMBER),
+        ("restarts < 3", no_data(), Measurement::NoData),
+        ("saturation < 80%", counts(0, 1000), WRONG_KIND),
+    ] {
+        assert_eq!(judged(check, canary.clone(), scalar(0.4), None), measurement, "{check} {canary:?}");
+    }
+}
+
+#[test]
+fn a_reference_needs_as_much_evidence_as_a_judgement() {
+    let plan = AnalysisPlan { min_requests: 4, ..AnalysisPlan::default() };
+    let value_over = |window, check: &str, reading: Option<Answer>| {
         let check: Check = check.parse().unwrap();
-        value_of(&check, &reading.unwrap().unwrap()).map(Finite::get)
+        reference_of(&check, &plan, window, &reading.unwrap().unwrap()).map(Finite::get)
     };
+    let value = |check: &str, reading: Option<Answer>| value_over(plan.window, check, reading);
     assert_eq!(value("error_rate < 2x stable", counts(1, 4)), Some(0.25));
-    assert_eq!(value("p95_latency < 2x stable", latency(300, 1)), Some(0.299_999));
+    assert_eq!(value("error_rate < 2x stable", counts(1, 3)), None);
+    assert_eq!(value("p95_latency < 2x stable", latency(300, 4)), Some(0.299_999));
+    assert_eq!(value("p95_latency < 2x stable", latency(300, 3)), None);
     assert_eq!(value("queue < 2x stable", scalar(3.0)), Some(3.0));
+    assert_eq!(value("request_rate < 2x stable", counts(0, 3)), Some(0.01));
+    assert_eq!(value_over(Millis(299_999), "request_rate < 2x stable", counts(0, 3)), None);
     assert_eq!(value("error_rate < 2x stable", counts(0, 0)), None);
     assert_eq!(value("error_rate < 2x stable", no_data()), None);
     assert_eq!(value("queue < 2x stable", scalar(f64::NAN)), None);

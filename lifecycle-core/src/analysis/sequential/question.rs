@@ -1,6 +1,6 @@
 //! What a check asks, as a test of counts.
 
-use crate::analysis::{Bound, Check, Comparison, Metric};
+use crate::analysis::{Arm, Bound, Check, Comparison, Metric};
 use crate::backend::{Counted, Histogram, Signal};
 use crate::stats::Counts;
 
@@ -28,6 +28,9 @@ impl Question {
     ///
     /// A multiple below 1 asks the canary to be better than stable, which is none of a judge's that looks for harm.
     pub(crate) fn of(check: &Check) -> Option<Self> {
+        if check.arm() != Arm::Canary {
+            return None;
+        }
         let less = matches!(check.comparison(), Comparison::Below | Comparison::AtMost);
         let (of, against) = match (check.metric(), check.bound(), less) {
             (Metric::ErrorRate, Bound::Value(rate), true) => (Of::Failures, Bound::Value(rate)),

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::references::take_references;
-use super::{applies, next_look, sequential};
+use super::references::{of_stable, take_references, window};
+use super::{applies, has_traffic, next_look, sequential};
 use crate::analysis::{Bound, Check, CheckState, Measurement, SequentialJudge, Verdict, explain, judge, say};
 use crate::backend::{Reading, Signal, Span};
 use crate::machine::event::{BackReason, EventKind, PauseCause};
 use crate::machine::io::{Arm, Measured};
 use crate::machine::state::State;
 use crate::machine::turn::Turn;
-use crate::plan::{Mode, Plan};
+use crate::plan::Plan;
 use crate::time::Millis;
 
 /// The first look of a step is taken at once when the canary gets its first requests; where it was not, it is asked for
@@ -19,7 +19,7 @@ const BEGIN: Millis = Millis(100);
 
 /// Takes the measurements of this step into account. Says why the rollout must go back, if it must.
 pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
-    let traffic = has_traffic(turn.plan, &turn.state);
+    let traffic = has_traffic(turn.plan, &turn.state, turn.state.canary);
     if traffic {
         let dt = turn.dt;
         turn.state.progress.in_traffic += dt;
@@ -81,7 +81,7 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
     let plan = turn.plan;
     let mut worst = Verdict::Running;
     for (at, check) in plan.analysis.checks.iter().enumerate() {
-        if !applies(check, &turn.state) {
+        if !applies(check, plan, &turn.state) {
             continue;
         }
         let said = match sequential::judge_of(plan, &turn.state, check) {
@@ -111,12 +111,12 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
 /// By the trailing window.
 fn measure_window(turn: &Turn<'_>, at: usize, check: &Check) -> Option<(Measurement, String)> {
     let signal = check.metric.signal();
-    let canary = reading(&turn.seen.health, &signal, Arm::Canary);
-    canary?;
-    let stable = reading(&turn.seen.health, &signal, Arm::Stable);
+    let measured = answer(&turn.seen.health, &signal, check.arm)?;
+    let (window, ours) = (window(measured.span), Some(&measured.reading));
+    let stable = of_stable(turn, &signal).map(|measured| &measured.reading);
     let reference = turn.state.progress.checks[at].reference;
-    let measurement = judge(check, &turn.plan.analysis, canary, stable, reference);
-    Some((measurement, explain(check, measurement, reference, canary, stable)))
+    let measurement = judge(check, &turn.plan.analysis, window, ours, stable, reference);
+    Some((measurement, explain(check, measurement, window, reference, ours, stable)))
 }
 
 /// By all that came since the step began; `None` when nothing new did.
@@ -138,7 +138,7 @@ fn measure_all(
     let measurement = judge.look(state, canary, stable, since)?;
     let message = match measurement {
         Measurement::Pass(_) | Measurement::Fail(_) | Measurement::Waiting => say(check, judge, state),
-        _ => explain(check, measurement, None, canary, stable.flatten()),
+        _ => explain(check, measurement, Millis::ZERO, None, canary, stable.flatten()),
     };
     Some((measurement, message))
 }
@@ -172,15 +172,10 @@ fn failure(turn: &Turn<'_>) -> Option<BackReason> {
 }
 
 /// The answer of a trailing window.
-pub(super) fn reading<'m>(
-    health: &'m [Measured],
-    signal: &Signal,
-    arm: Arm,
-) -> Option<&'m Result<Reading, String>> {
-    let wanted = |measured: &&Measured| {
+pub(super) fn answer<'m>(health: &'m [Measured], signal: &Signal, arm: Arm) -> Option<&'m Measured> {
+    health.iter().find(|measured| {
         measured.arm == arm && measured.signal == *signal && matches!(measured.span, Span::Window(_))
-    };
-    health.iter().find(wanted).map(|measured| &measured.reading)
+    })
 }
 
 /// The answer of what came since a mark.
@@ -195,24 +190,15 @@ fn increase<'m>(
     health.iter().find(wanted).map(|measured| &measured.reading)
 }
 
-/// Does the canary get requests?
-pub(super) fn has_traffic(plan: &Plan, state: &State) -> bool {
-    let Some(canary) = state.canary else { return false };
-    match plan.mode {
-        Mode::Routed { .. } => !state.route.acknowledged_weight(canary).is_zero(),
-        Mode::Ratio | Mode::Exclusive => state.group(canary).is_some_and(|group| group.seen.ready > 0),
-    }
-}
-
 /// Is there anything to measure? Not while the canary has no traffic, but for what stable measures and
 /// the canary will be compared with.
 fn is_worth_a_look(plan: &Plan, state: &State) -> bool {
-    let judged = has_traffic(plan, state) && state.hold(plan).gate;
+    let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
     let checks = &plan.analysis.checks;
     checks.iter().any(|check| {
         let stable = state.stable.is_some();
         let tempered = sequential::judge_of(plan, state, check).is_some();
         let compared = stable && (tempered || !matches!(check.bound, Bound::Value(_)));
-        compared || (judged && applies(check, state))
+        compared || (judged && applies(check, plan, state))
     })
 }

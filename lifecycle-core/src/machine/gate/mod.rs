@@ -16,10 +16,11 @@ use super::event::BackReason;
 use super::hooks::{self, HookState};
 use super::state::State;
 use super::turn::Turn;
-use crate::analysis::{Bound, Check, CheckState, Measurement};
+use crate::analysis::{Arm, Bound, Check, CheckState, Measurement};
 use crate::backend::HookPoint;
-use crate::plan::{Mode, Plan, Weight};
+use crate::plan::{Mode, Plan};
 use crate::time::Millis;
+use crate::version::RevisionNumber;
 
 /// What the gate of a step says.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,36 +100,39 @@ fn next_look(turn: &Turn<'_>) -> Millis {
     if left.is_zero() { interval } else { left }
 }
 
-/// What every check said last, when that is a pass for each.
+/// What every check that applies and decides said last, when that is a pass for each.
 fn evidence(turn: &Turn<'_>) -> Option<Arc<str>> {
     let mut parts = Vec::new();
-    for (check, state) in turn.plan.analysis.checks.iter().zip(&turn.state.progress.checks) {
-        if !applies(check, &turn.state) || turn.plan.analysis.is_dry_run(check) {
+    for (at, check) in turn.plan.analysis.checks.iter().enumerate() {
+        if !applies(check, turn.plan, &turn.state) || turn.plan.analysis.is_dry_run(check) {
             continue;
         }
-        match state.last {
+        match turn.state.progress.checks.get(at).and_then(|state| state.last) {
             Some(Measurement::Pass(_)) => parts.push(check.to_string()),
             _ => return None,
         }
     }
-    let known = turn.state.progress.checks.len() >= turn.plan.analysis.checks.len();
-    match (known || turn.plan.analysis.checks.is_empty(), parts.is_empty()) {
-        (false, _) => None,
-        (true, true) => Some(format!("ready for {}", turn.hold().bake).into()),
-        (true, false) => Some(parts.join(", ").into()),
+    Some(match parts.is_empty() {
+        true => format!("ready for {}", turn.hold().bake).into(),
+        false => parts.join(", ").into(),
+    })
+}
+
+/// Checks that compare with stable mean nothing when there is none, and those of stable itself when it
+/// gets no requests.
+fn applies(check: &Check, plan: &Plan, state: &State) -> bool {
+    match (check.arm, check.bound) {
+        (Arm::Stable, _) => has_traffic(plan, state, state.stable),
+        (Arm::Canary, Bound::Value(_)) => true,
+        (Arm::Canary, Bound::Stable(_) | Bound::Baseline(_)) => state.stable.is_some(),
     }
 }
 
-/// Checks that compare with stable mean nothing when there is none.
-fn applies(check: &Check, state: &State) -> bool {
-    state.stable.is_some() || matches!(check.bound, Bound::Value(_))
-}
-
-/// Does stable have traffic?
-fn serves(plan: &Plan, state: &State) -> bool {
-    let Some(stable) = state.stable else { return false };
-    match (plan.mode, state.canary) {
-        (Mode::Routed { .. }, Some(canary)) => state.route.acknowledged_weight(canary) != Weight::FULL,
-        _ => state.group(stable).is_some_and(|group| group.seen.ready > 0),
+/// Does this revision get requests?
+fn has_traffic(plan: &Plan, state: &State, revision: Option<RevisionNumber>) -> bool {
+    let Some(number) = revision else { return false };
+    match plan.mode {
+        Mode::Routed { .. } => !state.route.acknowledged_weight(number).is_zero(),
+        Mode::Ratio | Mode::Exclusive => state.group(number).is_some_and(|group| group.seen.ready > 0),
     }
 }

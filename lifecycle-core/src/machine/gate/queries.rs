@@ -1,8 +1,7 @@
 //! What must be asked before the next step.
 
-use super::applies;
-use super::look::has_traffic;
 use super::sequential;
+use super::{applies, has_traffic};
 use crate::analysis::{BIN, BINS, Bound, Check};
 use crate::backend::{HealthQuery, Signal, Span};
 use crate::machine::io::Arm;
@@ -26,19 +25,22 @@ pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> V
     if analysis.checks.is_empty() || !overdue || progress.in_step + dt < analysis.initial_delay {
         return Vec::new();
     }
-    let judged = has_traffic(plan, state) && state.hold(plan).gate;
+    let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
     let canary = state.canary.filter(|_| judged).and_then(|number| state.revision(number));
     let stable = state.stable.and_then(|number| state.revision(number));
     let since = (progress.in_traffic + dt).min(analysis.window);
     let mut asked = Asked { canary, stable, wanted: Vec::with_capacity(4) };
-    for (at, check) in analysis.checks.iter().enumerate().filter(|(_, check)| applies(check, state)) {
+    for (at, check) in analysis.checks.iter().enumerate().filter(|(_, check)| applies(check, plan, state)) {
         if sequential::judge_of(plan, state, check).is_some() {
             sequential_queries(plan, state, (at, check), &mut asked);
             continue;
         }
         let signal = check.metric().signal();
-        asked.want(Arm::Canary, &signal, Span::Window(since));
-        if !matches!(check.bound(), Bound::Value(_)) {
+        if check.arm == Arm::Canary {
+            asked.want(Arm::Canary, &signal, Span::Window(since));
+        }
+        let of_stable = check.arm == Arm::Stable && canary.is_some();
+        if of_stable || !matches!(check.bound(), Bound::Value(_)) {
             let window = if canary.is_some() { since } else { analysis.window };
             asked.want(Arm::Stable, &signal, Span::Window(window));
         }

@@ -1,13 +1,14 @@
 //! What the checks compare with, measured while stable has traffic.
 
-use super::look::reading;
-use super::{next_look, sequential};
-use crate::analysis::{Bound, value_of};
-use crate::backend::Reading;
+use super::look::answer;
+use super::{has_traffic, next_look, sequential};
+use crate::analysis::{Bound, reference_of};
+use crate::backend::{Signal, Span};
 use crate::machine::event::PauseCause;
-use crate::machine::io::Arm;
+use crate::machine::io::{Arm, Measured};
 use crate::machine::turn::Turn;
 use crate::plan::Weight;
+use crate::time::Millis;
 
 /// Is everything measured that the checks will compare with once stable has less traffic or none?
 pub(in super::super) fn references_taken(turn: &mut Turn<'_>) -> bool {
@@ -38,7 +39,6 @@ pub(in super::super) fn references_taken(turn: &mut Turn<'_>) -> bool {
 /// canary certainly has none.
 pub(super) fn take_references(turn: &mut Turn<'_>) {
     let plan = turn.plan;
-    let seen = turn.seen;
     let untouched = turn.state.canary.is_some_and(|canary| turn.state.route.highest(canary).is_zero());
     for (at, check) in plan.analysis.checks.iter().enumerate() {
         let wanted = match check.bound {
@@ -46,18 +46,23 @@ pub(super) fn take_references(turn: &mut Turn<'_>) {
             Bound::Stable(_) => true,
             Bound::Baseline(_) => untouched,
         };
-        let Some(Ok(reading)) = reading(&seen.health, &check.metric.signal(), Arm::Stable) else { continue };
-        if wanted && requests(reading).is_none_or(|requests| requests >= plan.analysis.min_requests.max(1)) {
-            let state = &mut turn.state.progress.checks[at];
-            state.reference = value_of(check, reading).or(state.reference);
-        }
+        let measured = of_stable(turn, &check.metric.signal()).filter(|_| wanted);
+        let Some(Measured { reading: Ok(reading), span, .. }) = measured else { continue };
+        let state = &mut turn.state.progress.checks[at];
+        state.reference = reference_of(check, &plan.analysis, window(*span), reading).or(state.reference);
     }
 }
 
-pub(super) fn requests(reading: &Reading) -> Option<u64> {
-    match reading {
-        Reading::Counts { requests, .. } => Some(*requests),
-        Reading::Histogram(histogram) => Some(histogram.total()),
-        Reading::NoData | Reading::Scalar(_) | Reading::Increase(_) | Reading::Replicas(_) => None,
+/// What stable measures while it has traffic: an idle revision is idle, and nothing to compare with.
+pub(super) fn of_stable<'a>(turn: &Turn<'a>, signal: &Signal) -> Option<&'a Measured> {
+    let serves = has_traffic(turn.plan, &turn.state, turn.state.stable);
+    answer(&turn.seen.health, signal, Arm::Stable).filter(|_| serves)
+}
+
+/// How long the trailing window is that was asked for.
+pub(super) const fn window(span: Span) -> Millis {
+    match span {
+        Span::Window(window) => window,
+        Span::Since(_) | Span::Replicas { .. } => Millis::ZERO,
     }
 }

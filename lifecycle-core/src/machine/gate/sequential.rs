@@ -1,10 +1,8 @@
 //! The sequential judge in a rollout: its share of alpha, when it counts, and what it has to know before.
 
-use super::look::has_traffic;
-use super::{applies, serves};
+use super::{applies, has_traffic};
 use crate::analysis::{
-    AnalysisPlan, Check, CheckState, Measurement, Question, Sequential, SequentialJudge, SequentialState,
-    Tempering,
+    Check, CheckState, Measurement, Question, Sequential, SequentialJudge, SequentialState, Tempering,
 };
 use crate::backend::{Reading, Span};
 use crate::machine::io::Arm;
@@ -17,7 +15,7 @@ pub(super) fn judge_of(plan: &Plan, state: &State, check: &Check) -> Option<Sequ
     let analysis = &*plan.analysis;
     let rules = analysis.sequential?;
     let question = Question::of(check)?;
-    let tests = tests(analysis, state).max(1);
+    let tests = tests(plan, state).max(1);
     Some(SequentialJudge {
         question,
         rules,
@@ -29,9 +27,10 @@ pub(super) fn judge_of(plan: &Plan, state: &State, check: &Check) -> Option<Sequ
 }
 
 /// How many checks share alpha.
-fn tests(analysis: &AnalysisPlan, state: &State) -> usize {
+fn tests(plan: &Plan, state: &State) -> usize {
+    let analysis = &plan.analysis;
     let shares = |check: &&Check| {
-        applies(check, state) && Question::of(check).is_some() && !analysis.is_dry_run(check)
+        applies(check, plan, state) && Question::of(check).is_some() && !analysis.is_dry_run(check)
     };
     analysis.checks.iter().filter(shares).count()
 }
@@ -63,7 +62,7 @@ pub(super) fn counts(plan: &Plan, state: &State) -> bool {
             let weight = state.route.acknowledged_weight(canary);
             !weight.is_zero() && weight == hold.weight
         }
-        Mode::Ratio | Mode::Exclusive => has_traffic(plan, state),
+        Mode::Ratio | Mode::Exclusive => has_traffic(plan, state, state.canary),
     }
 }
 
@@ -96,7 +95,8 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
     let (plan, seen) = (turn.plan, turn.seen);
     let untouched = turn.state.canary.is_some_and(|canary| turn.state.route.highest(canary).is_zero());
     for (at, check) in plan.analysis.checks.iter().enumerate() {
-        let Some(judge) = judge_of(plan, &turn.state, check).filter(|_| applies(check, &turn.state)) else {
+        let Some(judge) = judge_of(plan, &turn.state, check).filter(|_| applies(check, plan, &turn.state))
+        else {
             continue;
         };
         let has_stable = turn.state.stable.is_some();
@@ -112,7 +112,7 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
         if let Some(reading) = of_stable(|span| matches!(span, Span::Window(_)))
             && question.needs_stable()
             && may_take
-            && super::references::requests(reading).unwrap_or(0) >= plan.analysis.min_requests.max(1)
+            && requests(reading) >= plan.analysis.min_requests.max(1)
         {
             state.take_base(question, reading);
         }
@@ -156,7 +156,7 @@ pub(super) fn may_pass_early(plan: &Plan, state: &State) -> bool {
     }
     let checks = analysis.checks.iter().zip(&state.progress.checks);
     let decides = |check: &Check| {
-        judge_of(plan, state, check).is_some() && applies(check, state) && !analysis.is_dry_run(check)
+        judge_of(plan, state, check).is_some() && applies(check, plan, state) && !analysis.is_dry_run(check)
     };
     let mut certified = checks
         .filter(|(check, _)| decides(check))
@@ -167,5 +167,13 @@ pub(super) fn may_pass_early(plan: &Plan, state: &State) -> bool {
 
 /// Is a look that is due now one of the canary and stable at once?
 pub(super) fn with_stable(plan: &Plan, state: &State, judge: &SequentialJudge) -> bool {
-    judge.question.is_relative() && serves(plan, state)
+    judge.question.is_relative() && has_traffic(plan, state, state.stable)
+}
+
+fn requests(reading: &Reading) -> u64 {
+    match reading {
+        Reading::Counts { requests, .. } => *requests,
+        Reading::Histogram(histogram) => histogram.total(),
+        Reading::NoData | Reading::Scalar(_) | Reading::Increase(_) | Reading::Replicas(_) => 0,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod blue_green;
 mod canary;
+mod checks;
 mod late;
 mod readiness;
 mod recreate;

@@ -155,6 +155,10 @@ impl World {
                 Reading::Counts { requests: 10_000, failed }
             }
             (Signal::CriticalAlerts, _) => Reading::Scalar(0.0),
+            (Signal::Saturation, _) => {
+                let idle = version.is_some_and(|version| self.weight(&version) == 0);
+                Reading::Scalar(if idle { 0.01 } else { 0.5 })
+            }
             _ => Reading::NoData,
         }
     }

@@ -1,0 +1,139 @@
+//! What the machine makes of the forms that a check may have.
+
+use super::world::{World, analysis};
+use crate::machine::{Arm, Phase};
+use crate::plan::{Hold, Mode, Plan, PlanBuilder, Retire, Weight};
+use crate::time::Millis;
+
+fn minutes(m: u64) -> Millis {
+    Millis::from_secs(60 * m)
+}
+
+fn plan(checks: &[&str]) -> Plan {
+    let weight = |w| Weight::new(w).unwrap();
+    PlanBuilder::new("canary", Mode::Routed { dynamic_stable: false })
+        .step(Hold::new(weight(10), minutes(20)))
+        .step(Hold::new(weight(100), minutes(20)))
+        .analysis(analysis(checks))
+        .retire(Retire::after_promotion(Millis::from_secs(30)))
+        .build()
+        .unwrap()
+}
+
+/// 1.0.0 serves, and 2.0.0 comes.
+fn canary(checks: &[&str]) -> World {
+    let mut world = World::serving(plan(checks), 10);
+    world.run(minutes(10));
+    world.update("2.0.0");
+    world
+}
+
+#[test]
+fn a_rate_is_judged_when_its_window_is_whole_and_not_before() {
+    // 10,000 requests in each window of 5 minutes
+    let mut world = canary(&["request_rate > 34/s"]);
+    world.run(minutes(4));
+    assert_eq!(world.state.phase, Phase::Progressing, "{:?}", world.names());
+    world.run(minutes(2));
+    assert!(world.last_reason("GoingBack").contains("CheckFailed"), "{:?}", world.names());
+
+    let mut world = canary(&["request_rate > 33/s", "request_rate < 2x stable"]);
+    world.run(minutes(41));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
+}
+
+#[test]
+fn where_no_check_applies_the_bake_is_the_evidence() {
+    // a first rollout, with nothing to compare with
+    let mut world = World::empty(plan(&["error_rate < 2x stable"]), 10);
+    world.run(minutes(10));
+    assert_eq!(world.stable().as_deref(), Some("1.0.0"), "{:?}", world.names());
+}
+
+#[test]
+fn what_an_idle_stable_measures_is_nothing_to_compare_with() {
+    // at a weight of 100 it measures 1 %, and before that 50 % like the canary
+    let mut world = canary(&["saturation < 1.2x stable"]);
+    world.run(minutes(41));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
+}
+
+#[test]
+fn a_check_of_stable_judges_stable_and_nobody_else() {
+    let mut world = canary(&["error_rate_stable < 5%"]);
+    world.failing.insert("2.0.0".into(), 9_000);
+    world.run(minutes(15));
+    assert_eq!(world.state.phase, Phase::Progressing, "{:?}", world.names());
+    world.failing.insert("1.0.0".into(), 600);
+    world.run(minutes(1));
+    let reason = world.last_reason("GoingBack");
+    assert!(reason.contains("CheckFailed"), "{:?}", world.names());
+    let sentence = "error_rate_stable 6% is not < 5% (600 of 10000 requests)";
+    let told = |event: &crate::machine::Event| event.kind.message().contains(sentence);
+    assert!(world.events.iter().any(told), "{:?}", world.events);
+}
+
+#[test]
+fn a_check_of_stable_asks_for_stable_alone_and_only_while_a_canary_is_judged() {
+    let arms = |world: &World| {
+        let later = world.state.clock.unwrap() + Millis::from_secs(10);
+        let asked = crate::machine::queries(&world.plan, &world.state, later);
+        asked.into_iter().map(|(arm, _)| arm).collect::<Vec<_>>()
+    };
+    let mut world = canary(&["error_rate_stable < 5%"]);
+    assert_eq!(arms(&world), []);
+    world.run(minutes(15));
+    assert_eq!(arms(&world), [Arm::Stable]);
+    world.run(minutes(15));
+    assert_eq!((world.weight("2.0.0"), arms(&world)), (100, vec![]));
+}
+
+#[test]
+fn a_check_of_stable_is_left_out_where_nobody_asks_stable() {
+    // at a weight of 100
+    let mut world = canary(&["error_rate_stable < 5%"]);
+    world.run(minutes(25));
+    assert_eq!(world.weight("2.0.0"), 100);
+    world.failing.insert("1.0.0".into(), 9_000);
+    world.run(minutes(20));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
+
+    // in a first rollout
+    let mut world = World::empty(plan(&["error_rate_stable < 5%"]), 10);
+    world.run(minutes(10));
+    assert_eq!(world.stable().as_deref(), Some("1.0.0"), "{:?}", world.names());
+
+    // where the replicas of stable are gone
+    let rolling = PlanBuilder::new("rolling", Mode::Ratio).step(Hold::new(Weight::FULL, minutes(20)));
+    let mut world =
+        World::serving(rolling.analysis(analysis(&["error_rate_stable < 5%"])).build().unwrap(), 3);
+    world.update("2.0.0");
+    world.run(minutes(1));
+    world.failing.insert("1.0.0".into(), 9_000);
+    world.run(minutes(21));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
+}
+
+#[test]
+fn a_check_of_stable_against_the_baseline_holds_it_against_what_it_was() {
+    for (failing, promoted) in [(150, "2.0.0"), (250, "1.0.0")] {
+        let mut world = World::serving(plan(&["error_rate_stable <= 2x baseline"]), 10);
+        world.failing.insert("1.0.0".into(), 100);
+        world.run(minutes(10));
+        world.update("2.0.0");
+        world.run(minutes(6));
+        world.failing.insert("1.0.0".into(), failing);
+        world.run(minutes(50));
+        assert_eq!(world.stable().as_deref(), Some(promoted), "{failing}: {:?}", world.names());
+    }
+}
+
+#[test]
+fn the_same_metric_of_stable_is_stable() {
+    for (failing, promoted) in [(110, "2.0.0"), (130, "1.0.0")] {
+        let mut world = canary(&["error_rate_canary < 1.2x error_rate_stable"]);
+        world.failing = [("1.0.0".into(), 100), ("2.0.0".into(), failing)].into();
+        world.run(minutes(50));
+        assert_eq!(world.stable().as_deref(), Some(promoted), "{failing}: {:?}", world.names());
+    }
+}
