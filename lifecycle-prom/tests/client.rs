@@ -44,13 +44,13 @@ async fn error(config: PrometheusConfig) -> BackendError {
 
 #[tokio::test]
 async fn one_question_answers_for_both_arms() {
-    let server = Server::start(|_| {
+    let server = Server::prometheus(|_| {
         let count = |hash: &str, count: &str, value: u32| {
-            format!(
-                r#"{{"metric":{{"revision":"{hash}","lifecycle_count":"{count}"}},"value":[1,"{value}"]}}"#
-            )
+            let agent = r#""namespace":"default","agent":"edge""#;
+            let labels = format!(r#"{agent},"revision":"{hash}","lifecycle_count":"{count}""#);
+            format!(r#"{{"metric":{{{labels}}},"value":[1,"{value}"]}}"#)
         };
-        let all = [count("aaa", "requests", 1000), count("aaa", "failed", 5), count("bbb", "requests", 200)];
+        let all = [count("aaa", "", 995), count("aaa", "failed", 5), count("bbb", "", 200)];
         Reply::new(200, &success(&all.join(",")))
     })
     .await;
@@ -59,7 +59,7 @@ async fn one_question_answers_for_both_arms() {
     let answers: Vec<Reading> = health(config).measure(&both).await.into_iter().map(Result::unwrap).collect();
     let counts = |requests, failed| Reading::Counts { requests, failed };
     assert_eq!(answers, [counts(1000, 5), counts(200, 0)]);
-    let requests = server.requests();
+    let requests = server.questions();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert!(requests[0].starts_with("POST /prometheus/api/v1/query HTTP/1.1\r\n"), "{requests:?}");
     assert!(requests[0].contains("content-type: application/x-www-form-urlencoded"), "{requests:?}");
@@ -68,17 +68,19 @@ async fn one_question_answers_for_both_arms() {
 
 #[tokio::test]
 async fn nothing_to_measure_asks_nothing() {
-    let server = Server::start(|_| Reply::new(200, &success(""))).await;
+    let server = Server::prometheus(|_| Reply::new(200, &success(""))).await;
     assert!(health(config(&server)).measure(&[]).await.is_empty());
     assert_eq!(server.requests(), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_target_knows_its_own_queries() {
-    let health = health(PrometheusConfig::new("http://127.0.0.1:1").unwrap());
+    let server = Server::prometheus(|_| Reply::new(200, &success(""))).await;
+    let health = health(config(&server));
     assert!(health.knows("depth") && !health.knows("other"));
     let answer = health.measure(&[query(named("other"), "aaa", WINDOW)]).await.remove(0);
     assert_eq!(answer.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(server.questions(), [""; 0]);
 }
 
 #[tokio::test]
@@ -179,7 +181,7 @@ async fn nothing_that_listens_is_a_transient_error() {
 #[tokio::test]
 async fn silence_lasts_until_the_deadline_whatever_was_asked() {
     for begins in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":"] {
-        let server = Server::start(move |_| Reply::Hang(begins.as_bytes().to_vec())).await;
+        let server = Server::prometheus(move |_| Reply::Hang(begins.as_bytes().to_vec())).await;
         let health = health(config(&server).deadline(SHORT).concurrency(2));
         let signals =
             [Signal::Requests, Signal::Latency, Signal::CriticalAlerts, named("depth"), named("age")];
@@ -197,7 +199,7 @@ async fn silence_lasts_until_the_deadline_whatever_was_asked() {
 
 #[tokio::test]
 async fn one_question_that_is_late_spoils_no_other() {
-    let server = Server::start(|request| match request.contains("max%28age%29") {
+    let server = Server::prometheus(|request| match request.contains("max%28age%29") {
         true => Reply::Hang(Vec::new()),
         false => Reply::new(200, &success(r#"{"metric":{},"value":[1,"7"]}"#)),
     })
@@ -207,14 +209,14 @@ async fn one_question_that_is_late_spoils_no_other() {
     let answers: Vec<Option<Reading>> = answers.into_iter().map(Result::ok).collect();
     assert_eq!(answers, [None, Some(Reading::Scalar(7.0))]);
     // Prometheus is told how long somebody waits
-    let timeout = server.requests()[0].rsplit_once("timeout=").map(|(_, ms)| ms.to_owned()).unwrap();
+    let timeout = server.questions()[0].rsplit_once("timeout=").map(|(_, ms)| ms.to_owned()).unwrap();
     let ms: u128 = timeout.strip_suffix("ms").unwrap().parse().unwrap();
     assert!((1..=SHORT.as_millis()).contains(&ms), "{timeout}");
 }
 
 #[tokio::test]
 async fn all_rollouts_together_ask_no_more_than_agreed_at_once() {
-    let server = Server::start(|_| Reply::Late(Duration::from_millis(20), 200, success(""))).await;
+    let server = Server::prometheus(|_| Reply::Late(Duration::from_millis(20), 200, success(""))).await;
     let source = PrometheusSource::new(config(&server).concurrency(3)).unwrap();
     let mut looks = tokio::task::JoinSet::new();
     for n in 0..6 {
@@ -228,5 +230,22 @@ async fn all_rollouts_together_ask_no_more_than_agreed_at_once() {
     for answers in looks.join_all().await {
         assert!(answers.into_iter().all(|answer| answer.unwrap() == Reading::NoData));
     }
-    assert_eq!((server.requests().len(), server.most_open()), (12, 3));
+    assert_eq!((server.questions().len(), server.most_open()), (12, 3));
+}
+
+/// The machine has a clock of its own, and nobody asks for it.
+#[tokio::test]
+async fn looks_at_the_same_time_ask_for_the_time_once() {
+    let server = Server::prometheus(|_| Reply::new(200, &success(""))).await;
+    let source = PrometheusSource::new(config(&server)).unwrap();
+    let looks = (0..8).map(|n| {
+        let health = source.for_target(Target::new("default", format!("edge-{n}")));
+        async move { health.measure(&[query(Signal::Requests, "aaa", WINDOW)]).await }
+    });
+    for answers in futures::future::join_all(looks).await {
+        assert_eq!(*answers[0].as_ref().unwrap(), Reading::NoData);
+    }
+    assert_eq!(server.requests().len(), server.questions().len() + 1);
+    // 1 s before what the server says, in whole seconds
+    assert!(server.questions().iter().all(|question| question.contains("&time=999.000&")));
 }

@@ -1,39 +1,36 @@
 //! Counts of requests.
 
-use lifecycle_core::backend::Reading;
+use lifecycle_core::backend::{Counts, Reading};
 
-use super::{Answer, AnswerError, Series};
+use super::arm::Arm;
+use super::{Answer, AnswerError, COUNT, FAILED, Series, age};
+use crate::metrics::Metrics;
 
-/// The label that tells the two sums of the question about requests apart.
-pub(crate) const COUNT: &str = "lifecycle_count";
-/// Its value for all requests.
-pub(crate) const ALL: &str = "requests";
-/// Its value for failed requests.
-pub(crate) const FAILED: &str = "failed";
-
-/// The requests of the revision with this hash.
-pub(crate) fn read(answer: &Answer, revision: &str, hash: &str) -> Result<Reading, AnswerError> {
+/// The requests of this arm in a window.
+pub(crate) fn read(answer: &Answer, metrics: &Metrics, arm: &Arm) -> Result<Reading, AnswerError> {
     let series = answer.vector()?;
+    let Some(Counts { requests, failed, .. }) = of(series, arm)? else { return Ok(Reading::NoData) };
+    age(series, metrics, arm)?;
+    Ok(Reading::Counts { requests, failed })
+}
+
+/// The counts among these series; `None` where there are none.
+pub(super) fn of(series: &[Series], arm: &Arm) -> Result<Option<Counts>, AnswerError> {
     let count = |which: &str, what: &'static str| {
-        let mut found =
-            series.iter().filter(|series| series.label(revision) == hash && series.label(COUNT) == which);
+        let mut found = arm.of(series).filter(|series| series.label(COUNT) == which);
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
             (Some(one), None) => whole(one.number()?, what).map(Some),
             (Some(one), Some(_)) => Err(several(one, 2 + found.count())),
         }
     };
-    match (count(ALL, "requests")?, count(FAILED, "failed requests")?) {
-        (None, None) => Ok(Reading::NoData),
-        // No failure was ever counted: that is none, not unknown.
-        (Some(requests), failed) => {
-            // Each of the two was rounded.
-            Ok(Reading::Counts { requests, failed: failed.unwrap_or(0).min(requests) })
+    // One that is not there has not counted anything.
+    match (count("", "requests")?, count(FAILED, "failed requests")?) {
+        (None, None) => Ok(None),
+        (others, failed) => {
+            let (others, failed) = (others.unwrap_or(0), failed.unwrap_or(0));
+            Ok(Counts::new(failed, others.saturating_add(failed)).ok())
         }
-        (None, Some(_)) => Err(AnswerError::WrongType {
-            given: "failed requests alone",
-            expected: "failed and all requests",
-        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why an answer is none.
 
-use lifecycle_core::backend::{BackendError, ErrorKind};
+use lifecycle_core::backend::{BackendError, ErrorKind, Mark};
+use lifecycle_core::time::Millis;
 use thiserror::Error;
 
 /// What came back is no answer, or not one to this question.
@@ -88,6 +89,31 @@ pub enum AnswerError {
     /// A native histogram.
     #[error("native histograms cannot be read yet: expose the metric as a classic histogram with buckets")]
     NativeHistogram,
+    /// What was scraped last is too old to say anything about now.
+    #[error("the newest scrape is {age} old, more than {limit}: is Prometheus scraping?")]
+    Stale {
+        /// How old it is.
+        age: Millis,
+        /// How old it may be.
+        limit: Millis,
+    },
+    /// The clock of Prometheus is behind a mark that it gave.
+    #[error(
+        "the clock of Prometheus is {} ms behind the mark of an earlier answer: it went back, or another Prometheus answers",
+        .ahead.0.saturating_sub(.now.0)
+    )]
+    Clock {
+        /// The mark.
+        ahead: Mark,
+        /// The time of Prometheus.
+        now: Mark,
+    },
+    /// What was answered to the question for the time.
+    #[error("{0} is no time")]
+    NotATime(String),
+    /// The answer is about another moment than the question.
+    #[error("the answer is about another moment than was asked for: {0}")]
+    AnotherMoment(String),
     /// A query that the manifest does not define.
     #[error("no query {0:?} in spec.analysis.queries")]
     UnknownQuery(String),
@@ -123,7 +149,9 @@ impl AnswerError {
                 408 | 425 | 429 | 500.. => ErrorKind::Transient,
                 _ => ErrorKind::Invalid,
             },
-            Self::Incomplete(_) | Self::Missing => ErrorKind::Transient,
+            Self::Incomplete(_) | Self::Missing | Self::Stale { .. } | Self::Clock { .. } => {
+                ErrorKind::Transient
+            }
             Self::NativeHistogram | Self::NotMeasured(_) => ErrorKind::Unsupported,
             Self::UnknownQuery(_) => ErrorKind::NotFound,
             Self::Redirect { .. }
@@ -134,6 +162,8 @@ impl AnswerError {
             | Self::ManySeries { .. }
             | Self::NotACount { .. }
             | Self::Buckets(_)
+            | Self::NotATime(_)
+            | Self::AnotherMoment(_)
             | Self::CannotFillIn(_) => ErrorKind::Invalid,
         }
     }

@@ -2,8 +2,9 @@
 
 use lifecycle_core::backend::{Histogram, Reading};
 
+use super::arm::Arm;
 use super::counts::whole;
-use super::{Answer, AnswerError};
+use super::{Answer, AnswerError, COUNT, Series, age};
 use crate::metrics::Metrics;
 
 /// By how much of all requests a bucket may have fewer than the one before it. Where a counter was
@@ -17,16 +18,24 @@ const WHAT: &str = "requests in a bucket";
 /// More than any histogram has.
 const MAX_BUCKETS: usize = 1000;
 
-/// The durations of the requests of the revision with this hash.
-pub(crate) fn read(answer: &Answer, metrics: &Metrics, hash: &str) -> Result<Reading, AnswerError> {
+/// The durations of the requests of this arm in a window.
+pub(crate) fn read(answer: &Answer, metrics: &Metrics, arm: &Arm) -> Result<Reading, AnswerError> {
+    let series = answer.vector()?;
+    let Some(histogram) = of(series, metrics, arm)? else { return Ok(Reading::NoData) };
+    age(series, metrics, arm)?;
+    Ok(Reading::Histogram(histogram))
+}
+
+/// The histogram among these series; `None` where there is none.
+pub(super) fn of(series: &[Series], metrics: &Metrics, arm: &Arm) -> Result<Option<Histogram>, AnswerError> {
     let mut buckets: Vec<(f64, f64)> = Vec::new();
-    for series in answer.vector()?.iter().filter(|series| series.label(&metrics.revision) == hash) {
+    for series in arm.of(series).filter(|series| series.label(COUNT).is_empty()) {
         let count = series.number()?;
         whole(count, WHAT)?;
         buckets.push((bound(series.label("le"))?, count));
     }
     if buckets.is_empty() {
-        return Ok(Reading::NoData);
+        return Ok(None);
     }
     if buckets.len() > MAX_BUCKETS {
         return Err(AnswerError::Buckets(format!("{} of them are more than {MAX_BUCKETS}", buckets.len())));
@@ -38,7 +47,7 @@ pub(crate) fn read(answer: &Answer, metrics: &Metrics, hash: &str) -> Result<Rea
         *sum += if same { *count } else { 0.0 };
         same
     });
-    histogram(&buckets, metrics.unit.micros()).map(Reading::Histogram)
+    histogram(&buckets, metrics.unit.micros()).map(Some)
 }
 
 fn bound(le: &str) -> Result<f64, AnswerError> {
@@ -95,13 +104,16 @@ mod tests {
     use super::*;
     use crate::answer::Series;
     use crate::metrics::DurationUnit;
+    use crate::target::Target;
 
     fn check(buckets: &[(&str, f64)], unit: DurationUnit) -> Result<Reading, String> {
         let others = Series::new([("revision", "old"), ("le", "7")], 1e6);
         let series = buckets.iter().map(|(le, count)| Series::new([("revision", "a"), ("le", le)], *count));
         let answer = Answer::Vector(series.chain([others]).collect());
         let metrics = Metrics::default().durations("d", unit).unwrap();
-        read(&answer, &metrics, "a").map_err(|error| error.to_string())
+        let metrics = metrics.namespace_label(None).unwrap().agent_label(None).unwrap();
+        let arm = Arm::new(&metrics, &Target::new("", ""), "a");
+        read(&answer, &metrics, &arm).map_err(|error| error.to_string())
     }
 
     #[test]

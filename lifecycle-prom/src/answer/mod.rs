@@ -3,9 +3,11 @@
 //! Whatever comes back becomes an [`Answer`] or an [`AnswerError`] that says what it was; nothing is
 //! guessed. What a warning goes with is incomplete and no answer.
 
+mod arm;
 pub(crate) mod counts;
 mod error;
 pub(crate) mod histogram;
+pub(crate) mod increase;
 pub(crate) mod scalar;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,25 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use lifecycle_core::backend::Mark;
+use lifecycle_core::time::Millis;
+
+use crate::metrics::Metrics;
+pub(crate) use arm::Arm;
 pub use error::AnswerError;
+
+/// The label that tells apart what one question asks for. Without it, it is what is counted and has not failed.
+pub(crate) const COUNT: &str = "lifecycle_count";
+/// Its value for failed requests.
+pub(crate) const FAILED: &str = "failed";
+/// For when the newest series was scraped, in seconds.
+pub(crate) const SCRAPED: &str = "scraped";
+/// For the sum of the counters at the later mark.
+pub(crate) const NOW: &str = "now";
+/// For that at the earlier one.
+pub(crate) const THEN: &str = "then";
+/// For the number of series of which cannot be told how much they have grown.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// How much of a body an error repeats.
 const SHOWN_CHARS: usize = 120;
@@ -40,6 +60,8 @@ pub struct Series {
     pub labels: BTreeMap<String, String>,
     /// Its value; NaN and the infinities are values. `None` for a native histogram.
     pub value: Option<f64>,
+    /// The moment that it is the value of, in seconds since 1970.
+    pub at: f64,
 }
 
 impl Series {
@@ -47,7 +69,19 @@ impl Series {
     #[must_use]
     pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, value: f64) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self { labels: labels.into_iter().map(own).collect(), value: Some(value) }
+        Self { labels: labels.into_iter().map(own).collect(), value: Some(value), at: 0.0 }
+    }
+
+    /// Of this moment, in seconds since 1970.
+    #[must_use]
+    pub const fn of(mut self, at: f64) -> Self {
+        self.at = at;
+        self
+    }
+
+    /// Is it of this moment, to the millisecond?
+    fn is_of(&self, mark: Mark) -> bool {
+        (self.at * 1000.0).round() == mark.0 as f64
     }
 
     fn label(&self, name: &str) -> &str {
@@ -139,12 +173,12 @@ enum Data {
 struct Element {
     metric: BTreeMap<String, String>,
     value: Option<Sample>,
-    histogram: Option<IgnoredAny>,
+    histogram: Option<(f64, IgnoredAny)>,
 }
 
 /// A time and a value, which is text because JSON has no NaN.
 #[derive(Deserialize)]
-struct Sample(#[allow(dead_code, reason = "its place is taken")] f64, String);
+struct Sample(f64, String);
 
 impl Sample {
     fn number(&self) -> Result<f64, AnswerError> {
@@ -159,8 +193,8 @@ impl Data {
             Self::Vector(elements) => elements
                 .into_iter()
                 .map(|Element { metric: labels, value, histogram }| match (value, histogram) {
-                    (Some(sample), _) => Ok(Series { labels, value: Some(sample.number()?) }),
-                    (None, Some(_)) => Ok(Series { labels, value: None }),
+                    (Some(sample), _) => Ok(Series { labels, value: Some(sample.number()?), at: sample.0 }),
+                    (None, Some((at, _))) => Ok(Series { labels, value: None, at }),
                     (None, None) => Err(not_the_api("a series has no value", "")),
                 })
                 .collect::<Result<_, _>>()
@@ -182,6 +216,29 @@ impl Answer {
             Self::Matrix => "a range of values",
         };
         Err(AnswerError::WrongType { given, expected: "an instant vector" })
+    }
+
+    /// The number, where it is one without labels.
+    pub(crate) fn number(&self) -> Result<f64, AnswerError> {
+        match self {
+            Self::Scalar(value) => Ok(*value),
+            _ => match self.vector()? {
+                [one] if one.labels.is_empty() => one.number(),
+                _ => Err(AnswerError::WrongType { given: "a vector", expected: "a scalar" }),
+            },
+        }
+    }
+}
+
+/// Is the newest scrape of this arm recent enough? Where none is told it is not asked for.
+fn age(series: &[Series], metrics: &Metrics, arm: &Arm) -> Result<(), AnswerError> {
+    let Some(scraped) = arm.one(series, SCRAPED) else { return Ok(()) };
+    let age = (scraped.at - scraped.number()?) * 1000.0;
+    // (a NaN is no age, and saturates to 0)
+    let age = Millis(age.max(0.0) as u64);
+    match age > metrics.stale_after {
+        true => Err(AnswerError::Stale { age, limit: metrics.stale_after }),
+        false => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use lifecycle_core::backend::Reading;
 
+use super::arm::Arm;
 use super::counts::{several, whole};
 use super::{Answer, AnswerError};
 
@@ -17,11 +18,10 @@ pub(crate) fn read(answer: &Answer) -> Result<Reading, AnswerError> {
     }
 }
 
-/// How many critical alerts fire for the revision with this hash, or for no revision in particular. An
+/// How many critical alerts fire for this arm, or for its deployment and no revision in particular. An
 /// alert is a series only while it is pending or fires, so that no series is none.
-pub(crate) fn alerts(answer: &Answer, revision: &str, hash: &str) -> Result<Reading, AnswerError> {
-    let ours = |label: &str| label.is_empty() || label == hash;
-    let counts = answer.vector()?.iter().filter(|series| ours(series.label(revision)));
+pub(crate) fn alerts(answer: &Answer, arm: &Arm) -> Result<Reading, AnswerError> {
+    let counts = arm.of_all(answer.vector()?);
     let firing = counts.map(|series| whole(series.number()?, "alerts")).sum::<Result<u64, _>>()?;
     Ok(Reading::Scalar(firing as f64))
 }

@@ -1,6 +1,7 @@
 use lifecycle_core::backend::{BackendError, ErrorKind, Reading};
 
 use super::*;
+use crate::target::Target;
 
 fn vector(elements: &str) -> String {
     format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{elements}]}}}}"#)
@@ -11,7 +12,7 @@ fn results_are_read_by_their_type() {
     let one = vector(r#"{"metric":{"revision":"a"},"value":[1.25,"0.5"]}"#);
     assert_eq!(
         read(200, None, one.as_bytes()),
-        Ok(Answer::Vector(vec![Series::new([("revision", "a")], 0.5)]))
+        Ok(Answer::Vector(vec![Series::new([("revision", "a")], 0.5).of(1.25)]))
     );
     assert_eq!(read(200, None, vector("").as_bytes()), Ok(Answer::Vector(vec![])));
     for (kind, result, expected) in [
@@ -95,32 +96,33 @@ fn what_is_no_answer_says_what_it_is() {
     assert_eq!(bytes.kind(), Invalid);
 }
 
+fn arm() -> Arm {
+    Arm::new(&Metrics::default(), &Target::new("n", "e"), "a")
+}
+
+/// A series of this revision.
+fn of(hash: &str, which: &str, value: f64) -> Series {
+    Series::new([("namespace", "n"), ("agent", "e"), ("revision", hash), (COUNT, which)], value)
+}
+
 #[test]
-fn counts_are_those_of_the_revision() {
-    let series =
-        |hash: &str, which: &str, value| Series::new([("revision", hash), (counts::COUNT, which)], value);
-    let check = |vector: Vec<Series>| counts::read(&Answer::Vector(vector), "revision", "a");
+fn counts_are_those_of_the_arm() {
+    let check = |vector: Vec<Series>| counts::read(&Answer::Vector(vector), &Metrics::default(), &arm());
     let counted = |requests, failed| Ok(Reading::Counts { requests, failed });
     assert_eq!(check(vec![]), Ok(Reading::NoData));
-    assert_eq!(check(vec![series("b", counts::ALL, 5.0)]), Ok(Reading::NoData));
-    assert_eq!(check(vec![series("a", counts::ALL, 0.0)]), counted(0, 0));
-    let both = vec![
-        series("a", counts::ALL, 1000.4),
-        series("a", counts::FAILED, 5.2),
-        series("b", counts::ALL, 9.0),
-    ];
-    assert_eq!(check(both), counted(1000, 5));
-    assert_eq!(check(vec![series("a", counts::ALL, 1.4), series("a", counts::FAILED, 1.5)]), counted(1, 1));
+    assert_eq!(check(vec![of("b", "", 5.0)]), Ok(Reading::NoData));
+    assert_eq!(check(vec![of("a", "", 0.0)]), counted(0, 0));
+    assert_eq!(check(vec![of("a", "", 994.4), of("a", FAILED, 5.6), of("b", "", 9.0)]), counted(1000, 6));
+    assert_eq!(check(vec![of("a", FAILED, 5.0)]), counted(5, 5));
+    let of_others = [("namespace", "other"), ("agent", "other")]
+        .map(|other| Series::new([("namespace", "n"), ("agent", "e"), ("revision", "a"), other], 7.0));
+    assert_eq!(check(of_others.to_vec()), Ok(Reading::NoData));
     for (vector, said) in [
-        (vec![series("a", counts::FAILED, 5.0)], "failed requests alone"),
-        (vec![series("a", counts::ALL, f64::NAN)], "NaN is no number of requests"),
-        (vec![series("a", counts::ALL, f64::INFINITY)], "inf is no number of requests"),
-        (vec![series("a", counts::ALL, -7.0)], "-7 is no number of requests"),
-        (vec![series("a", counts::ALL, 1e17)], "100000000000000000 is no number of requests"),
-        (
-            vec![series("a", counts::ALL, 1.0), series("a", counts::ALL, 1.0)],
-            "2 series where one is expected",
-        ),
+        (vec![of("a", "", f64::NAN)], "NaN is no number of requests"),
+        (vec![of("a", FAILED, f64::INFINITY)], "inf is no number of failed requests"),
+        (vec![of("a", "", -7.0)], "-7 is no number of requests"),
+        (vec![of("a", "", 1e17)], "100000000000000000 is no number of requests"),
+        (vec![of("a", "", 1.0), of("a", "", 1.0)], "2 series where one is expected"),
     ] {
         let error = check(vector).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -129,15 +131,33 @@ fn counts_are_those_of_the_revision() {
 }
 
 #[test]
+fn what_was_scraped_long_ago_says_nothing_about_now() {
+    let check = |scraped: f64| {
+        let vector = [of("a", "", 5.0), of("a", SCRAPED, scraped), of("b", SCRAPED, 0.0)];
+        let vector = vector.map(|series| series.of(1000.0));
+        counts::read(&Answer::Vector(vector.to_vec()), &Metrics::default(), &arm())
+    };
+    for scraped in [850.0, 999.0, 1000.0, 2000.0] {
+        assert_eq!(check(scraped), Ok(Reading::Counts { requests: 5, failed: 0 }), "{scraped}");
+    }
+    let error = check(849.0).unwrap_err();
+    let limit = Millis::from_secs(150);
+    assert_eq!(
+        (&error, error.kind()),
+        (&AnswerError::Stale { age: Millis(151_000), limit }, ErrorKind::Transient)
+    );
+}
+
+#[test]
 fn alerts_without_a_revision_are_everyones() {
-    let firing = |hash: Option<&str>, value| Series::new(hash.map(|hash| ("revision", hash)), value);
-    let check = |vector: Vec<Series>| scalar::alerts(&Answer::Vector(vector), "revision", "a");
+    let check = |vector: Vec<Series>| scalar::alerts(&Answer::Vector(vector), &arm());
     assert_eq!(check(vec![]), Ok(Reading::Scalar(0.0)));
-    let alerts =
-        vec![firing(Some("a"), 2.0), firing(Some("b"), 7.0), firing(None, 1.0), firing(Some(""), 1.0)];
+    let of_all = Series::new([("namespace", "n"), ("agent", "e")], 1.0);
+    let of_another = Series::new([("namespace", "n"), ("agent", "x")], 1.0);
+    let alerts = vec![of("a", "", 2.0), of("b", "", 7.0), of_all, of("", "", 1.0), of_another];
     assert_eq!(check(alerts), Ok(Reading::Scalar(4.0)));
-    assert!(check(vec![firing(None, f64::NAN)]).is_err());
-    assert!(scalar::alerts(&Answer::Scalar(0.0), "revision", "a").is_err());
+    assert!(check(vec![of("a", "", f64::NAN)]).is_err());
+    assert!(scalar::alerts(&Answer::Scalar(0.0), &arm()).is_err());
 }
 
 #[test]

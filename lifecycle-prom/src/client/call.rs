@@ -32,7 +32,7 @@ impl Caller {
             // Somebody else may have just done so: theirs is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        if config.query_url.scheme() == "http" {
+        if config.base_url.scheme() == "http" {
             // No authority is needed then, and a small image may have none installed.
             builder = builder.tls_certs_only([]);
         }
@@ -40,23 +40,38 @@ impl Caller {
         Ok(Self { client, config: config.clone(), places: Semaphore::new(config.concurrency) })
     }
 
-    /// The answer to this query, an error at the deadline.
-    pub(super) async fn ask(&self, promql: &str, deadline: Instant) -> BackendResult<Answer> {
-        let late = || {
-            let within = self.config.deadline.as_millis();
-            self.failed(ErrorKind::Transient, &format!("no answer within {within} ms"))
-        };
-        timeout_at(deadline, self.call(promql, deadline)).await.unwrap_or_else(|_| Err(late()))
+    /// The answer of this path of the API to this form, an error at the deadline.
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        form: &[(&'static str, String)],
+        deadline: Instant,
+    ) -> BackendResult<Answer> {
+        timeout_at(deadline, self.call(path, form, deadline)).await.unwrap_or_else(|_| Err(self.late()))
     }
 
-    async fn call(&self, promql: &str, deadline: Instant) -> BackendResult<Answer> {
+    /// There was no answer at the deadline.
+    pub(super) fn late(&self) -> BackendError {
+        let within = self.config.deadline.as_millis();
+        self.failed(ErrorKind::Transient, &format!("no answer within {within} ms"))
+    }
+
+    async fn call(
+        &self,
+        path: &str,
+        form: &[(&'static str, String)],
+        deadline: Instant,
+    ) -> BackendResult<Answer> {
         // Never closed: there is always a permit to come.
         let _place =
             self.places.acquire().await.map_err(|closed| self.failed(ErrorKind::Transient, &closed))?;
         // Prometheus gives up, too, when nobody waits any more.
         let timeout = format!("{}ms", (deadline - Instant::now()).as_millis().max(1));
-        let url = self.config.query_url.clone();
-        let mut request = self.client.post(url).form(&[("query", promql), ("timeout", &timeout)]);
+        let mut url = self.config.base_url.clone();
+        url.set_path(&format!("{}{path}", url.path()));
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, &**value)).collect();
+        let form = [form, vec![("timeout", &*timeout)]].concat();
+        let mut request = self.client.post(url).form(&form);
         if let Some((user, password)) = &self.config.basic {
             request = request.basic_auth(user, Some(password));
         }
@@ -96,7 +111,7 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("query_url", &self.config.shown).finish_non_exhaustive()
+        f.debug_struct("Caller").field("url", &self.config.shown).finish_non_exhaustive()
     }
 }
 

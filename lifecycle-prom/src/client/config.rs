@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use lifecycle_core::time::Millis;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
@@ -21,8 +22,8 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 #[must_use]
 pub struct PrometheusConfig {
-    /// With name and password, if the address has them.
-    pub(super) query_url: Url,
+    /// With name and password, if the address has them, and a slash at its end.
+    pub(super) base_url: Url,
     /// Without.
     pub(super) shown: String,
     pub(super) headers: HeaderMap,
@@ -30,6 +31,7 @@ pub struct PrometheusConfig {
     pub(super) deadline: Duration,
     pub(super) max_answer_bytes: usize,
     pub(super) concurrency: usize,
+    pub(super) settle: Millis,
     pub(super) metrics: Metrics,
 }
 
@@ -78,19 +80,20 @@ impl PrometheusConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong(without_password, "it has a query or a fragment"));
         }
-        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
+        let path = format!("{}/", url.path().trim_end_matches('/'));
         url.set_path(&path);
         let mut shown = url.clone();
         // Neither fails for a URL with a host, which one with http has.
         let _ = (shown.set_username(""), shown.set_password(None));
         Ok(Self {
-            query_url: url,
+            base_url: url,
             shown: shown.to_string(),
             headers: HeaderMap::new(),
             basic: None,
             deadline: Duration::from_secs(5),
             max_answer_bytes: 1 << 20,
             concurrency: 16,
+            settle: Millis::from_secs(1),
             metrics: Metrics::default(),
         })
     }
@@ -141,6 +144,14 @@ impl PrometheusConfig {
         self
     }
 
+    /// How long it takes until what was scraped is stored: about as long as the slowest replica takes to show its metrics.
+    /// Default 1 s. What is counted since an earlier look ends that much before now. Too short a time costs
+    /// looks, never exactness: see [`Ends`](crate::query::Ends).
+    pub const fn settle(mut self, time: Millis) -> Self {
+        self.settle = time;
+        self
+    }
+
     /// What metrics and labels are called.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -150,15 +161,25 @@ impl PrometheusConfig {
 
 impl fmt::Debug for PrometheusConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { query_url: _, shown, headers, basic, deadline, max_answer_bytes, concurrency, metrics } =
-            self;
+        let Self {
+            base_url: _,
+            shown,
+            headers,
+            basic,
+            deadline,
+            max_answer_bytes,
+            concurrency,
+            settle,
+            metrics,
+        } = self;
         f.debug_struct("PrometheusConfig")
-            .field("query_url", shown)
+            .field("url", shown)
             .field("headers", headers)
             .field("user", &basic.as_ref().map(|(user, _)| user))
             .field("deadline", deadline)
             .field("max_answer_bytes", max_answer_bytes)
             .field("concurrency", concurrency)
+            .field("settle", settle)
             .field("metrics", metrics)
             .finish()
     }
@@ -169,12 +190,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_becomes_that_of_the_query_api() {
+    fn an_address_becomes_the_one_below_which_the_api_is() {
         for (address, shown) in [
-            ("http://prom:9090", "http://prom:9090/api/v1/query"),
-            ("http://prom:9090/", "http://prom:9090/api/v1/query"),
-            ("https://example.com/prometheus/", "https://example.com/prometheus/api/v1/query"),
-            ("http://me:pass%40word@[::1]:9090", "http://[::1]:9090/api/v1/query"),
+            ("http://prom:9090", "http://prom:9090/"),
+            ("http://prom:9090/", "http://prom:9090/"),
+            ("https://example.com/prometheus/", "https://example.com/prometheus/"),
+            ("http://me:pass%40word@[::1]:9090", "http://[::1]:9090/"),
         ] {
             let config = PrometheusConfig::new(address).unwrap();
             assert_eq!(config.shown, shown);

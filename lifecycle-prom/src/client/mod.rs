@@ -1,17 +1,19 @@
 //! Prometheus over HTTP.
 
 mod call;
+mod clock;
 mod config;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use lifecycle_core::backend::{BackendResult, HealthQuery, HealthSource, Reading};
+use lifecycle_core::backend::{BackendResult, HealthCapabilities, HealthQuery, HealthSource, Reading};
 use tokio::time::Instant;
 
-use crate::query::Questions;
+use crate::query::{Ends, Questions};
 use crate::target::Target;
 use call::Caller;
+use clock::ClockReader;
 pub use config::{ConfigError, PrometheusConfig};
 
 /// One Prometheus, shared by the health sources of any number of rollouts. Cheap to clone.
@@ -20,6 +22,8 @@ pub use config::{ConfigError, PrometheusConfig};
 ///   that is late is a transient error, and the others are answered.
 /// - At most [`PrometheusConfig::concurrency`] questions are on their way at any time, of all rollouts together.
 ///   The others wait, and their deadline runs.
+/// - What is counted since an earlier answer of this source is counted exactly, and by this source alone: another one, also of the
+///   same Prometheus, does not know what the earlier answer has ended with. So keep one.
 /// - Redirects are not followed, proxies of the environment are not used, and answers are read up to a limit.
 #[derive(Clone, Debug)]
 pub struct PrometheusSource {
@@ -30,6 +34,8 @@ pub struct PrometheusSource {
 struct Shared {
     config: PrometheusConfig,
     caller: Caller,
+    clock: ClockReader,
+    ends: Mutex<Ends>,
 }
 
 /// The health of one target.
@@ -46,7 +52,8 @@ impl PrometheusSource {
     /// When the configuration cannot be used.
     pub fn new(config: PrometheusConfig) -> Result<Self, ConfigError> {
         let caller = Caller::new(&config)?;
-        Ok(Self { shared: Arc::new(Shared { config, caller }) })
+        let shared = Shared { config, caller, clock: ClockReader::default(), ends: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The health of this target. It knows the named queries that the target has.
@@ -59,11 +66,27 @@ impl PrometheusSource {
 #[async_trait]
 impl HealthSource for TargetHealth {
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
-        let Shared { config, caller } = &*self.shared;
-        let questions = Questions::new(&config.metrics, &self.target, queries);
+        let Shared { config, caller, clock, ends } = &*self.shared;
+        if queries.is_empty() {
+            return Vec::new();
+        }
         let deadline = Instant::now() + config.deadline;
-        let asked = questions.promql().iter().map(|promql| caller.ask(promql, deadline));
-        questions.readings(&futures::future::join_all(asked).await)
+        let clock = match clock.read(caller, config.settle, deadline).await {
+            Ok(clock) => clock,
+            Err(error) => return vec![Err(error); queries.len()],
+        };
+        let questions = Questions::new(&config.metrics, &self.target, queries, clock);
+        let asked = questions
+            .questions()
+            .iter()
+            .map(async |question| caller.ask(question.path(), &question.parameters(), deadline).await);
+        let answers = futures::future::join_all(asked).await;
+        // whoever panicked with it has remembered too little, which costs a look
+        questions.readings(&answers, &mut ends.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn capabilities(&self) -> HealthCapabilities {
+        HealthCapabilities::default().increases()
     }
 
     fn knows(&self, name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use lifecycle_core::backend::Mark;
 use lifecycle_core::time::Millis;
 
 /// Series of one metric: `name{a="b",c=~"d"}`.
@@ -14,11 +15,6 @@ pub(super) struct Selector<'a> {
 impl<'a> Selector<'a> {
     pub(super) const fn new(metric: &'a str) -> Self {
         Self { metric, matchers: Vec::new() }
-    }
-
-    /// The same series of another metric.
-    pub(super) fn of(&self, metric: &'a str) -> Self {
-        Self { metric, matchers: self.matchers.clone() }
     }
 
     /// Whose label has this value.
@@ -102,6 +98,17 @@ pub(super) fn duration(span: Millis) -> String {
     }
 }
 
+/// This moment in seconds, with the milliseconds as decimals.
+pub(super) fn seconds(mark: Mark) -> String {
+    let (sign, ms) = (if mark.0 < 0 { "-" } else { "" }, mark.0.unsigned_abs());
+    format!("{sign}{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// The modifier that reads series as they were at this moment.
+pub(super) fn at(mark: Mark) -> String {
+    format!("@ {}", seconds(mark))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,8 +119,8 @@ mod tests {
         assert_eq!(base.to_string(), "up");
         let one = base.with("namespace", "default").one_of("revision", ["abc"]);
         assert_eq!(one.to_string(), r#"up{namespace="default",revision="abc"}"#);
-        let two = one.of("x").one_of("arm", ["a.b", "c"]).one_of("rule", ["", "c"]);
-        assert_eq!(two.to_string(), r#"x{namespace="default",revision="abc",arm=~"a\\.b|c",rule=~"|c"}"#);
+        let two = one.one_of("arm", ["a.b", "c"]).one_of("rule", ["", "c"]);
+        assert_eq!(two.to_string(), r#"up{namespace="default",revision="abc",arm=~"a\\.b|c",rule=~"|c"}"#);
     }
 
     #[test]
@@ -129,6 +136,15 @@ mod tests {
         }
         let any = Selector::new("x").one_of("a", [".*", "b|c"]);
         assert_eq!(any.to_string(), r#"x{a=~"\\.\\*|b\\|c"}"#);
+    }
+
+    #[test]
+    fn a_moment_is_written_to_the_millisecond() {
+        for (ms, written) in
+            [(1_700_000_000_123, "1700000000.123"), (5, "0.005"), (0, "0.000"), (-1500, "-1.500")]
+        {
+            assert_eq!(seconds(Mark(ms)), written);
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
-use lifecycle_core::backend::ErrorKind;
+use lifecycle_core::backend::{Counted, Counts, ErrorKind, Increase, Mark};
+use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
 
-use lifecycle_core::time::Millis;
-
 use super::*;
-use crate::answer::Series;
+use crate::answer::{COUNT, FAILED, NOW, SCRAPED, Series, THEN, UNKNOWN};
 
 fn query(signal: Signal, hash: &str, seconds: u64) -> HealthQuery {
     let revision = Revision::new(RevisionNumber(1), hash, parse_version("1.5.0").unwrap());
@@ -18,7 +17,11 @@ fn target() -> Target {
 }
 
 fn asked(queries: &[HealthQuery]) -> Questions {
-    Questions::new(&Metrics::default(), &target(), queries)
+    Questions::new(&Metrics::default(), &target(), queries, Clock::new(Mark(1_000_500), Millis(1000)))
+}
+
+fn promql(questions: &Questions) -> Vec<&str> {
+    questions.questions().iter().map(Question::promql).collect()
 }
 
 #[test]
@@ -34,24 +37,24 @@ fn both_arms_share_a_question_and_windows_do_not() {
         (named("age"), (60, 60), 2),
     ] {
         let asked = asked(&both(&signal, windows.0, windows.1));
-        assert_eq!(asked.promql().len(), questions, "{signal:?} {windows:?}: {:#?}", asked.promql());
+        assert_eq!(asked.questions().len(), questions, "{signal:?} {windows:?}: {:#?}", promql(&asked));
     }
     let all = [Signal::Requests, Signal::Latency, Signal::CriticalAlerts].map(|signal| both(&signal, 60, 60));
-    assert_eq!(asked(all.as_flattened()).promql().len(), 3);
-    assert!(asked(&[]).promql().is_empty());
+    assert_eq!(asked(all.as_flattened()).questions().len(), 3);
+    assert!(asked(&[]).questions().is_empty());
 }
 
 #[test]
 fn the_scope_is_the_deployment_and_the_revision() {
-    let promql = |signal| asked(&[query(signal, "aaa", 60)]).promql()[0].clone();
+    let promql = |signal| promql(&asked(&[query(signal, "aaa", 60)]))[0].to_owned();
     let scope = r#"{namespace="default",agent="edge",revision="aaa"}[60s]"#;
     let requests = promql(Signal::Requests);
     assert!(requests.contains(&format!("http_requests_total{scope}")), "{requests}");
-    assert!(requests.contains(r#"agent="edge",revision="aaa",code=~"5.."}[60s]"#), "{requests}");
+    assert!(requests.contains(r#""lifecycle_count", "failed", "code", "5..")"#), "{requests}");
     assert!(promql(Signal::Latency).contains(&format!("http_request_duration_seconds_bucket{scope}")));
     assert_eq!(
         promql(Signal::CriticalAlerts),
-        r#"count by (revision) (ALERTS{namespace="default",agent="edge",alertstate="firing",severity="critical",revision=~"|aaa"})"#
+        r#"count by (namespace, agent, revision) (ALERTS{namespace="default",agent="edge",revision=~"|aaa",alertstate="firing",severity="critical"})"#
     );
 }
 
@@ -71,16 +74,19 @@ fn every_name_can_be_another_one() {
     };
     let signals = [Signal::Requests, Signal::Latency, Signal::CriticalAlerts];
     let queries = signals.map(|signal| query(signal, "aaa", 60));
-    let questions = Questions::new(&metrics().unwrap(), &target(), &queries);
+    let questions =
+        Questions::new(&metrics().unwrap(), &target(), &queries, Clock::new(Mark(1_000_500), Millis(1000)));
     let scope = r#"cluster="a\x22b",destination_workload_namespace="default""#;
-    let [requests, latency, alerts] = questions.promql() else { panic!("{:?}", questions.promql()) };
-    let series =
-        format!(r#"istio_requests_total{{{scope},destination_version="aaa",response_code=~"5..|0"}}[60s]"#);
+    let promql = promql(&questions);
+    let [requests, latency, alerts] = promql[..] else { panic!("{promql:?}") };
+    let series = format!(r#"istio_requests_total{{{scope},destination_version="aaa"}}[60s]"#);
     assert!(requests.contains(&series), "{requests}");
-    assert!(requests.contains("sum by (destination_version)"), "{requests}");
+    assert!(requests.contains(r#""failed", "response_code", "5..|0")"#), "{requests}");
+    let by = "sum by (destination_workload_namespace, destination_version, lifecycle_count)";
+    assert!(requests.contains(by), "{requests}");
     assert!(latency.contains("istio_request_duration_milliseconds_bucket{"), "{latency}");
     assert!(alerts.contains(&format!(
-        r#"ALERTS{{{scope},alertstate="firing",priority="P1",destination_version=~"|aaa"}}"#
+        r#"ALERTS{{{scope},destination_version=~"|aaa",alertstate="firing",priority="P1"}}"#
     )));
 }
 
@@ -94,14 +100,15 @@ fn readings_come_in_the_order_of_the_queries() {
         query(Signal::Named("depth".into()), "aaa", 60),
     ];
     let questions = asked(&queries);
-    assert_eq!(questions.promql().len(), 3);
-    let counted = |hash, value| Series::new([("revision", hash), (counts::COUNT, counts::ALL)], value);
+    assert_eq!(questions.questions().len(), 3);
+    let counted = |hash, value| of(hash, "", value);
     let answers = [
         Ok(Answer::Vector(vec![counted("aaa", 1.0), counted("bbb", 2.0)])),
         Err(BackendError::new("prometheus", "measure", ErrorKind::Transient, "slow")),
     ];
+    let readings = questions.readings(&answers, &mut Ends::new());
     let kinds: Vec<Result<Reading, ErrorKind>> =
-        questions.readings(&answers).into_iter().map(|reading| reading.map_err(|error| error.kind)).collect();
+        readings.into_iter().map(|reading| reading.map_err(|error| error.kind)).collect();
     let counts = |requests| Ok(Reading::Counts { requests, failed: 0 });
     let expected = [
         Err(ErrorKind::NotFound),
@@ -112,4 +119,139 @@ fn readings_come_in_the_order_of_the_queries() {
         Err(ErrorKind::Transient),
     ];
     assert_eq!(kinds, expected);
+}
+
+/// A series of an answer about this revision.
+fn of(hash: &str, count: &str, value: f64) -> Series {
+    Series::new([("namespace", "default"), ("agent", "edge"), ("revision", hash), (COUNT, count)], value)
+}
+
+/// What two arms are told since this mark, at this time of Prometheus, when it answers this.
+struct Looks {
+    ends: Ends,
+}
+
+impl Looks {
+    fn look(
+        &mut self,
+        now: i64,
+        since: Option<i64>,
+        answer: Vec<Series>,
+    ) -> [Result<Reading, BackendError>; 2] {
+        let clock = Clock::new(Mark(now), Millis(1000));
+        let both = ["aaa", "bbb"].map(|hash| {
+            HealthQuery::over(
+                Signal::Requests,
+                query(Signal::Requests, hash, 0).revision,
+                Span::Since(since.map(Mark)),
+            )
+        });
+        let questions = Questions::new(&Metrics::default(), &target(), &both, clock);
+        let at = questions.questions().first().map(Question::until).unwrap_or_default();
+        let answer = answer.into_iter().map(|series| series.of(at.0 as f64 / 1000.0)).collect();
+        let readings = questions.readings(&[Ok(Answer::Vector(answer))], &mut self.ends);
+        readings.try_into().unwrap()
+    }
+}
+
+fn increase(until: i64, counted: Option<(u64, u64)>) -> Reading {
+    let counts = counted.map(|(failed, requests)| Counted::Requests(Counts::new(failed, requests).unwrap()));
+    Reading::Increase(Increase::new(Mark(until), counts))
+}
+
+#[test]
+fn both_arms_are_counted_from_what_the_answer_before_has_ended_with() {
+    let mut looks = Looks { ends: Ends::new() };
+    let begin = vec![of("aaa", NOW, 100.0), of("bbb", NOW, 1000.0), of("bbb", SCRAPED, 4.9)];
+    let readings = looks.look(6_300, None, begin).map(Result::unwrap);
+    assert_eq!(readings, [increase(5_000, None), increase(5_000, None)]);
+    let answer = |then, unknown: &[Series]| {
+        let a = [of("aaa", "", 20.0), of("aaa", FAILED, 3.0), of("aaa", THEN, then), of("aaa", NOW, 123.0)];
+        let b = [of("bbb", "", 200.0), of("bbb", THEN, 1000.0), of("bbb", NOW, 1200.0)];
+        [&a[..], &b[..], unknown].concat()
+    };
+    let counted = [increase(14_000, Some((3, 23))), increase(14_000, Some((0, 200)))];
+    let nothing = [increase(14_000, None), increase(14_000, None)];
+    let whole = answer(100.0, &[]);
+    assert_eq!(looks.look(15_700, Some(5_000), whole.clone()).map(Result::unwrap), counted);
+    // the answer got lost on its way: it is asked for again
+    assert_eq!(looks.look(15_700, Some(5_000), whole.clone()).map(Result::unwrap), counted);
+    let broken = answer(100.0, &[of("bbb", UNKNOWN, 1.0)]);
+    assert_eq!(looks.look(15_700, Some(5_000), broken).map(Result::unwrap), nothing, "a counter was reset");
+    let late = answer(101.0, &[]);
+    assert_eq!(looks.look(15_700, Some(5_000), late).map(Result::unwrap), nothing, "a scrape came late");
+    let elsewhere = Looks { ends: Ends::new() }.look(15_700, Some(5_000), whole.clone());
+    assert_eq!(elsewhere.map(Result::unwrap), nothing, "who asks was started anew");
+    let too_old = looks.look(3_700_700, Some(5_000), whole).map(Result::unwrap);
+    assert_eq!(too_old, [increase(3_699_000, None), increase(3_699_000, None)]);
+}
+
+#[test]
+fn an_arm_without_series_is_no_data_and_counts_from_zero_when_it_has_some() {
+    let mut looks = Looks { ends: Ends::new() };
+    let b = |then, now| [of("bbb", "", now - then), of("bbb", THEN, then), of("bbb", NOW, now)];
+    let begin = looks.look(6_000, None, vec![of("bbb", NOW, 10.0)]).map(Result::unwrap);
+    assert_eq!(begin, [increase(5_000, None), increase(5_000, None)]);
+    let readings = looks.look(9_000, Some(5_000), b(10.0, 11.0).to_vec()).map(Result::unwrap);
+    assert_eq!(readings, [Reading::NoData, increase(8_000, Some((0, 1)))]);
+    let new = [of("aaa", FAILED, 7.0), of("aaa", NOW, 7.0)];
+    let readings = looks.look(13_000, Some(8_000), [&new[..], &b(11.0, 15.0)].concat()).map(Result::unwrap);
+    assert_eq!(readings, [increase(12_000, Some((7, 7))), increase(12_000, Some((0, 4)))]);
+}
+
+#[test]
+fn what_is_no_increase_is_an_error_by_its_name() {
+    let mut looks = Looks { ends: Ends::new() };
+    let said = |looks: &mut Looks, now, answer| {
+        let since = (now != 6_000).then_some(5_000);
+        looks.look(now, since, answer).map(|reading| reading.map_err(|error| error.message))
+    };
+    let [a, b] = said(&mut looks, 4_000, vec![]);
+    assert!(a.clone().unwrap_err().contains("is 1000 ms behind the mark of an earlier answer"), "{a:?}");
+    assert_eq!(a, b);
+    let [a, b] = said(&mut looks, 500_000, vec![of("aaa", SCRAPED, 300.0), of("bbb", SCRAPED, 490.0)]);
+    assert_eq!(a.unwrap_err(), "the newest scrape is 3m19s old, more than 2m30s: is Prometheus scraping?");
+    assert!(b.is_ok(), "{b:?}");
+    let nan = vec![of("aaa", "", f64::NAN)];
+    assert_eq!(said(&mut looks, 6_000, vec![]), [Ok(increase(5_000, None)), Ok(increase(5_000, None))]);
+    let nan = looks.look(9_000, Some(5_000), nan).map(|reading| reading.map_err(|error| error.message));
+    assert_eq!(nan[0].clone().unwrap_err(), "NaN is no number of requests");
+    let clock = Clock::new(Mark(9_000), Millis(1000));
+    let since = Span::Since(Some(Mark(5_000)));
+    let one = [HealthQuery::over(Signal::Requests, query(Signal::Requests, "aaa", 0).revision, since)];
+    let questions = Questions::new(&Metrics::default(), &target(), &one, clock);
+    let readings =
+        questions.readings(&[Ok(Answer::Vector(vec![of("aaa", "", 1.0).of(9.0)]))], &mut Ends::new());
+    let error = readings[0].as_ref().unwrap_err();
+    assert!(error.message.contains("about another moment than was asked for"), "{error}");
+}
+
+#[test]
+fn what_is_not_counted_has_no_increase() {
+    let clock = Clock::new(Mark(9_000), Millis(1000));
+    let revision = query(Signal::Requests, "aaa", 0).revision;
+    let of = |signal| HealthQuery::over(signal, revision.clone(), Span::Since(None));
+    let queries = [of(Signal::Named("depth".into())), of(Signal::CriticalAlerts)];
+    let questions = Questions::new(&Metrics::default(), &target(), &queries, clock);
+    // an alert fires now, whatever the time that is asked about
+    let [question] = questions.questions() else { panic!("{questions:?}") };
+    assert!(question.promql().contains("ALERTS"));
+    let readings = questions.readings(&[Ok(Answer::Vector(vec![]))], &mut Ends::new());
+    assert_eq!(readings[0].as_ref().unwrap_err().kind, ErrorKind::Unsupported);
+    assert_eq!(*readings[1].as_ref().unwrap(), Reading::Scalar(0.0));
+}
+
+/// Where Prometheus is asked first, its moment is part of the question.
+#[test]
+fn an_increase_is_asked_for_at_its_moment() {
+    let clock = Clock::new(Mark(1_700_000_010_500), Millis(1000));
+    let since = Span::Since(Some(Mark(1_700_000_000_000)));
+    let queries = [Signal::Requests, Signal::Latency]
+        .map(|signal| HealthQuery::over(signal, query(Signal::Requests, "aaa", 0).revision, since));
+    let questions = Questions::new(&Metrics::default(), &target(), &queries, clock);
+    for question in questions.questions() {
+        assert_eq!(question.parameters()[1], ("time", "1700000009.000".to_owned()));
+        let promql = question.promql();
+        assert!(promql.contains("@ 1700000000.000") && promql.contains("[9s]"), "{promql}");
+    }
 }

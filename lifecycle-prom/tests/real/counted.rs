@@ -1,15 +1,11 @@
-//! How requests are counted, by Prometheus' own engine on series that are written down: `promtool test
-//! rules` needs no time to pass.
+//! How requests of a window are counted, by Prometheus' own engine on series that are written down.
 
-use std::fmt::Write as _;
-use std::process::Command;
-
-use lifecycle_core::backend::Signal;
+use lifecycle_core::backend::{Mark, Signal};
 use lifecycle_core::time::Millis;
-use lifecycle_prom::query::Questions;
+use lifecycle_prom::query::{Clock, Questions};
 use lifecycle_prom::{Metrics, Target};
 
-use super::support::prometheus::program;
+use super::promtool::{Document, count, parts};
 use super::support::query;
 
 /// Series of one replica, as promtool writes them: `1+2x3` is 1 3 5 7, `_` no sample, `stale` the end of a
@@ -117,50 +113,26 @@ const RESET: Case = Case {
 
 const WINDOW: Millis = Millis::from_secs(305);
 
-/// The document that promtool checks.
-fn document(case: &Case, promql: &str, expected: &[(&str, f64)]) -> String {
-    let labels = r#"namespace="default",agent="edge",revision="aaa",job="j",instance="i""#;
-    let mut text = format!(
-        "evaluation_interval: 15s
-tests:
-  - interval: 15s
-    input_series:
-      - {{series: 'up{{{labels}}}', values: '{}'}}
-      - {{series: 'http_requests_total{{{labels},code=\"200\"}}', values: '{}'}}
-      - {{series: 'http_requests_total{{{labels},code=\"500\"}}', values: '{}'}}
-    promql_expr_test:
-      - eval_time: 15m
-        expr: '{promql}'
-        exp_samples:
-",
-        case.up, case.ok, case.failed
-    );
-    for (count, value) in expected {
-        let labels = format!(r#"{{revision="aaa",lifecycle_count="{count}"}}"#);
-        writeln!(text, "          - {{labels: '{labels}', value: {value}}}").unwrap();
-    }
-    text
-}
-
 /// What promtool says when the expectation is wrong; empty when it is right.
 fn checked(case: &Case, round: bool) -> String {
     let queries = [query(Signal::Requests, "aaa", WINDOW)];
-    let questions = Questions::new(&Metrics::default(), &Target::new("default", "edge"), &queries);
-    let promql = match round {
-        true => format!("round({}, 50)", questions.promql()[0]),
-        false => questions.promql()[0].clone(),
-    };
-    let expected: Vec<(&str, f64)> = [("requests", case.expected.0), ("failed", case.expected.1)]
-        .into_iter()
-        .filter_map(|(count, value)| Some((count, value?)))
-        .collect();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), document(case, &promql, &expected)).unwrap();
-    let output = Command::new(program("promtool")).args(["test", "rules"]).arg(file.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    let (_, said) = said.split_once("FAILED").unwrap_or(("", ""));
-    assert_eq!(output.status.success(), said.is_empty(), "{}: {said}", case.name);
-    said.to_owned()
+    let questions = Questions::new(
+        &Metrics::default(),
+        &Target::new("default", "edge"),
+        &queries,
+        Clock::new(Mark(900_000), Millis::ZERO),
+    );
+    let promql = parts(questions.questions()[0].promql(), false, &["scraped"]);
+    let promql = if round { format!("round({promql}, 50)") } else { promql };
+    let mut document = Document::default();
+    document.series("i", "up", "", case.up);
+    document.series("i", "http_requests_total", ",code=\"200\"", case.ok);
+    document.series("i", "http_requests_total", ",code=\"500\"", case.failed);
+    let (requests, failed) = case.expected;
+    let others = requests.map(|requests| (String::new(), requests - failed.unwrap_or(0.0)));
+    let failed = failed.map(|failed| (count("failed"), failed));
+    document.expects(900, &promql, &others.into_iter().chain(failed).collect::<Vec<_>>());
+    document.checked()
 }
 
 #[test]

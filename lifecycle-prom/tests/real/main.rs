@@ -6,7 +6,10 @@ mod support;
 
 mod conformance;
 mod counted;
+mod grown;
+mod increases;
 mod measured;
+mod promtool;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +33,20 @@ async fn one(health: &Arc<dyn HealthSource>, query: &HealthQuery) -> BackendResu
 
 /// Asks until this is the answer.
 async fn becomes(health: &Arc<dyn HealthSource>, query: &HealthQuery, expected: &Reading) {
+    until(health, query, |seen| seen == expected).await;
+}
+
+/// Asks until there is such an answer.
+async fn until(
+    health: &Arc<dyn HealthSource>,
+    query: &HealthQuery,
+    wanted: impl Fn(&Reading) -> bool,
+) -> Reading {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let seen = one(health, query).await;
-        match seen {
-            Ok(reading) if reading == *expected => return,
-            seen if Instant::now() > deadline => panic!("{query:?} is {seen:?}, not {expected:?}"),
+        match one(health, query).await {
+            Ok(reading) if wanted(&reading) => return reading,
+            seen if Instant::now() > deadline => panic!("{query:?} is {seen:?}"),
             _ => sleep(Duration::from_millis(100)).await,
         }
     }

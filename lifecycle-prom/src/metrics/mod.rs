@@ -1,6 +1,11 @@
 //! The names of metrics and labels.
 
-use thiserror::Error;
+mod name;
+
+use lifecycle_core::time::Millis;
+
+pub use name::NameError;
+use name::{label, metric};
 
 /// How metrics and labels are called. The defaults are the names that most HTTP libraries write, and
 /// the labels that pods have.
@@ -24,6 +29,10 @@ pub struct Metrics {
     pub(crate) revision: String,
     pub(crate) critical: (String, String),
     pub(crate) fixed: Vec<(String, String)>,
+    /// Labels of the scraped targets' own series; `None` is those of the metrics.
+    pub(crate) targets: Option<Vec<(String, String)>>,
+    pub(crate) process_start: Option<String>,
+    pub(crate) stale_after: Millis,
 }
 
 /// The unit in which a histogram has its bounds.
@@ -46,19 +55,6 @@ impl DurationUnit {
     }
 }
 
-/// This is no name that Prometheus accepts.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{field}: {given:?} is not the name of a {of}: {accepted}")]
-#[non_exhaustive]
-pub struct NameError {
-    /// Which of the names.
-    pub field: &'static str,
-    /// What was given.
-    pub given: String,
-    of: &'static str,
-    accepted: &'static str,
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -72,6 +68,9 @@ impl Default for Metrics {
             revision: "revision".to_owned(),
             critical: ("severity".to_owned(), "critical".to_owned()),
             fixed: Vec::new(),
+            targets: None,
+            process_start: Some("process_start_time_seconds".to_owned()),
+            stale_after: Millis::from_secs(150),
         }
     }
 }
@@ -158,22 +157,37 @@ impl Metrics {
         self.fixed.push((label("label", name)?, value.to_owned()));
         Ok(self)
     }
-}
 
-fn metric(field: &'static str, name: &str) -> Result<String, NameError> {
-    let accepted = "write letters, digits, _ and :, not beginning with a digit";
-    word(name, "_:").ok_or_else(|| NameError { field, given: name.to_owned(), of: "metric", accepted })
-}
+    /// The labels by which the scraped targets' own series, `up` and the one of [`process_start`](Self::process_start),
+    /// are found. Default: they have the labels of the metrics, as relabelling gives them to both. Where the labels of
+    /// the metrics are made by a proxy, give those of its scrape job, or none for all targets; a series is then matched
+    /// with its target by `job` and `instance` alone.
+    ///
+    /// # Errors
+    /// When one is not the name of a label.
+    pub fn targets(mut self, labels: &[(&str, &str)]) -> Result<Self, NameError> {
+        let own = |(name, value): &(&str, &str)| Ok((label("targets", name)?, (*value).to_owned()));
+        self.targets = Some(labels.iter().map(own).collect::<Result<_, _>>()?);
+        Ok(self)
+    }
 
-fn label(field: &'static str, name: &str) -> Result<String, NameError> {
-    let accepted = "write letters, digits and _, not beginning with a digit";
-    word(name, "_").ok_or_else(|| NameError { field, given: name.to_owned(), of: "label", accepted })
-}
+    /// The metric that says when a target's process began, in seconds since 1970; `None` where there is none. Default
+    /// `process_start_time_seconds`, which most client libraries write. With it what a new replica served before its
+    /// first scrape is counted too, and every restart is noticed: see [`query`](crate::query).
+    ///
+    /// # Errors
+    /// When it is not the name of a metric.
+    pub fn process_start(mut self, name: Option<&str>) -> Result<Self, NameError> {
+        self.process_start = name.map(|name| metric("process start", name)).transpose()?;
+        Ok(self)
+    }
 
-fn word(name: &str, also: &str) -> Option<String> {
-    let letter = |c: char| c.is_ascii_alphabetic() || also.contains(c);
-    let fits = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
-    fits.then(|| name.to_owned())
+    /// How old the newest scrape of a revision may be. Default 150 s, more than two scrapes a minute apart. What is older
+    /// says nothing about now, and is an error.
+    pub const fn stale_after(mut self, age: Millis) -> Self {
+        self.stale_after = age;
+        self
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,69 @@
+//! What was counted between two marks.
+
+use lifecycle_core::backend::{Counted, Increase, Mark, Reading};
+
+use super::arm::Arm;
+use super::{Answer, AnswerError, NOW, Series, THEN, UNKNOWN, age, counts, histogram};
+use crate::metrics::Metrics;
+
+/// What an answer says about one arm.
+#[derive(Debug)]
+pub(crate) struct Grown<'a> {
+    /// The sum of its counters at the earlier mark; `None` where there were none.
+    pub(crate) then: Option<f64>,
+    /// At the later one.
+    pub(crate) now: Option<f64>,
+    /// Is there a series of which cannot be told how much it has grown?
+    unknown: bool,
+    series: &'a [Series],
+    arm: &'a Arm,
+}
+
+/// Reads what an answer says about this arm up to this mark.
+pub(crate) fn read<'a>(
+    answer: &'a Answer,
+    metrics: &Metrics,
+    arm: &'a Arm,
+    until: Mark,
+) -> Result<Grown<'a>, AnswerError> {
+    let series = answer.vector()?;
+    if let Some(elsewhere) = series.iter().find(|one| !one.is_of(until)) {
+        // An answer for another moment than was asked for would be counted up to the wrong mark.
+        return Err(AnswerError::AnotherMoment(elsewhere.shown()));
+    }
+    age(series, metrics, arm)?;
+    let sum = |which| arm.one(series, which).map(Series::number).transpose();
+    let unknown = arm.one(series, UNKNOWN).is_some();
+    Ok(Grown { then: sum(THEN)?, now: sum(NOW)?, unknown, series, arm })
+}
+
+impl Grown<'_> {
+    /// What begins at this mark.
+    pub(crate) const fn begins(until: Mark) -> Reading {
+        Reading::Increase(Increase::new(until, None))
+    }
+
+    /// What was counted up to this mark, if the answer before has ended with what this one begins with: if they `agree`.
+    pub(crate) fn reading(
+        &self,
+        metrics: &Metrics,
+        until: Mark,
+        agree: bool,
+        latency: bool,
+    ) -> Result<Reading, AnswerError> {
+        let mut of_arm = self.arm.of(self.series);
+        if of_arm.next().is_none() {
+            return Ok(Reading::NoData);
+        }
+        if self.unknown || !agree {
+            // the differences are none, and may be less than nothing
+            return Ok(Self::begins(until));
+        }
+        // (where it was there at the earlier mark and never since, nothing is counted)
+        let counted = match latency {
+            true => histogram::of(self.series, metrics, self.arm)?.map(Counted::Durations),
+            false => counts::of(self.series, self.arm)?.map(Counted::Requests),
+        };
+        Ok(Reading::Increase(Increase::new(until, counted)))
+    }
+}

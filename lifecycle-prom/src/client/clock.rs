@@ -1,0 +1,42 @@
+//! What time it is to Prometheus.
+
+use std::time::Duration;
+
+use lifecycle_core::backend::BackendResult;
+use lifecycle_core::time::Millis;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use super::call::Caller;
+use crate::query::{CLOCK, Clock};
+
+/// For how long an answer is good: looks at about the same time are about the same moment, and share questions.
+const FRESH: Duration = Duration::from_millis(250);
+
+/// Asks for the time, once for all who want to know it at about the same time.
+#[derive(Debug, Default)]
+pub(super) struct ClockReader {
+    /// Locked while it is asked for: whoever comes then waits for that answer.
+    last: Mutex<Option<(Instant, Clock)>>,
+}
+
+impl ClockReader {
+    /// The time, at most a moment old.
+    pub(super) async fn read(
+        &self,
+        caller: &Caller,
+        settle: Millis,
+        deadline: Instant,
+    ) -> BackendResult<Clock> {
+        let Ok(mut last) = timeout_at(deadline, self.last.lock()).await else { return Err(caller.late()) };
+        if let Some((at, clock)) = *last
+            && at.elapsed() < FRESH
+        {
+            return Ok(clock);
+        }
+        let answer = caller.ask("api/v1/query", &[("query", CLOCK.to_owned())], deadline).await?;
+        let clock = Clock::read(&answer, settle)?;
+        *last = Some((Instant::now(), clock));
+        Ok(clock)
+    }
+}

@@ -1,0 +1,102 @@
+//! One question to Prometheus.
+
+use lifecycle_core::backend::Mark;
+use lifecycle_core::time::Millis;
+
+use super::scope::Scope;
+use super::selector::seconds;
+use super::{since, window};
+use crate::metrics::Metrics;
+
+/// One question to Prometheus: PromQL, and the moment it is about.
+///
+/// # Example
+/// ```
+/// # use lifecycle_core::backend::{HealthQuery, Mark, Signal};
+/// # use lifecycle_core::time::Millis;
+/// # use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
+/// # use lifecycle_prom::{Metrics, Target, query::{Clock, Questions}};
+/// let revision = Revision::new(RevisionNumber(1), "aaa", parse_version("1.5.0").unwrap());
+/// let alerts = [HealthQuery::new(Signal::CriticalAlerts, revision, Millis::from_secs(60))];
+/// let clock = Clock::new(Mark(1_700_000_000_250), Millis::from_secs(1));
+/// let questions = Questions::new(&Metrics::default(), &Target::new("default", "edge"), &alerts, clock);
+/// let [question] = questions.questions() else { panic!() };
+/// assert_eq!(question.path(), "api/v1/query");
+/// let parameters = [("query", question.promql().to_owned()), ("time", "1699999999.000".to_owned())];
+/// assert_eq!(question.parameters(), parameters);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    about: About,
+    over: Over,
+    until: Mark,
+    scope: Scope,
+    promql: String,
+}
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Requests,
+    Latency,
+    Alerts,
+    /// PromQL of the user's own.
+    Text(String),
+}
+
+/// The time that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// This long.
+    Window(Millis),
+    /// Since this mark.
+    Since(Mark),
+    /// None yet: only what counts from here on begin with.
+    Nothing,
+}
+
+impl Question {
+    /// A question about this up to this moment.
+    pub(super) fn new(metrics: &Metrics, about: About, over: Over, until: Mark, scope: Scope) -> Self {
+        let promql = match (&about, over) {
+            (About::Requests, Over::Window(window)) => window::requests(metrics, &scope, window),
+            (About::Requests, Over::Nothing) => since::begin_requests(metrics, &scope),
+            (About::Requests, Over::Since(from)) => since::requests(metrics, &scope, from, until),
+            (About::Latency, Over::Window(window)) => window::latency(metrics, &scope, window),
+            (About::Latency, Over::Nothing) => since::begin_latency(metrics, &scope),
+            (About::Latency, Over::Since(from)) => since::latency(metrics, &scope, from, until),
+            (About::Alerts, _) => window::alerts(metrics, &scope),
+            (About::Text(text), _) => text.clone(),
+        };
+        Self { about, over, until, scope, promql }
+    }
+
+    /// The query.
+    #[must_use]
+    pub fn promql(&self) -> &str {
+        &self.promql
+    }
+
+    /// The path of the API that answers it.
+    #[must_use]
+    #[allow(clippy::unused_self, reason = "the question decides")]
+    pub const fn path(&self) -> &'static str {
+        "api/v1/query"
+    }
+
+    /// What is to be sent there, as a form.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        vec![("query", self.promql.clone()), ("time", seconds(self.until))]
+    }
+
+    /// The moment it is about.
+    pub(super) const fn until(&self) -> Mark {
+        self.until
+    }
+
+    /// The time it is about.
+    pub(super) const fn over(&self) -> Over {
+        self.over
+    }
+}
