@@ -1,5 +1,7 @@
 //! Which series of an answer are those of an arm.
 
+use std::collections::BTreeMap;
+
 use super::{COUNT, Series};
 use crate::metrics::Metrics;
 use crate::target::Target;
@@ -21,14 +23,19 @@ impl Arm {
 
     /// Its series.
     pub(super) fn of<'s>(&self, series: &'s [Series]) -> impl Iterator<Item = &'s Series> {
-        series.iter().filter(|series| self.has(series) && series.label(&self.revision.0) == self.revision.1)
+        series.iter().filter(|series| self.is_of(&series.labels))
+    }
+
+    /// Are these the labels of one of its series?
+    pub(super) fn is_of(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.has(labels) && label(labels, &self.revision.0) == self.revision.1
     }
 
     /// Those and the ones of its deployment that have no revision.
     pub(super) fn of_all<'s>(&self, series: &'s [Series]) -> impl Iterator<Item = &'s Series> {
         series.iter().filter(|series| {
             let revision = series.label(&self.revision.0);
-            self.has(series) && (revision.is_empty() || revision == self.revision.1)
+            self.has(&series.labels) && (revision.is_empty() || revision == self.revision.1)
         })
     }
 
@@ -37,7 +44,12 @@ impl Arm {
         self.of(series).find(|series| series.label(COUNT) == which)
     }
 
-    fn has(&self, series: &Series) -> bool {
-        self.deployment.iter().all(|(label, value)| series.label(label) == value)
+    fn has(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.deployment.iter().all(|(name, value)| label(labels, name) == value)
     }
+}
+
+/// To PromQL an empty label is one that is not there.
+pub(super) fn label<'l>(labels: &'l BTreeMap<String, String>, name: &str) -> &'l str {
+    labels.get(name).map_or("", String::as_str)
 }

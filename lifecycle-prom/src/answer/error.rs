@@ -89,6 +89,24 @@ pub enum AnswerError {
     /// A native histogram.
     #[error("native histograms cannot be read yet: expose the metric as a classic histogram with buckets")]
     NativeHistogram,
+    /// More replicas than are told apart.
+    #[error("{count} replicas are more than {limit}, which is how many are told apart")]
+    TooManyReplicas {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Bins that cannot be asked for.
+    #[error("{bins} bins of {width} cannot be asked for: from 1 to {limit} of 1s to 1h are accepted")]
+    Bins {
+        /// How many.
+        bins: u32,
+        /// How long each of them.
+        width: Millis,
+        /// How many there may be.
+        limit: u32,
+    },
     /// What was scraped last is too old to say anything about now.
     #[error("the newest scrape is {age} old, more than {limit}: is Prometheus scraping?")]
     Stale {
@@ -162,6 +180,8 @@ impl AnswerError {
             | Self::ManySeries { .. }
             | Self::NotACount { .. }
             | Self::Buckets(_)
+            | Self::TooManyReplicas { .. }
+            | Self::Bins { .. }
             | Self::NotATime(_)
             | Self::AnotherMoment(_)
             | Self::CannotFillIn(_) => ErrorKind::Invalid,

@@ -8,6 +8,7 @@ pub(crate) mod counts;
 mod error;
 pub(crate) mod histogram;
 pub(crate) mod increase;
+pub(crate) mod replicas;
 pub(crate) mod scalar;
 
 use std::collections::BTreeMap;
@@ -32,13 +33,15 @@ pub(crate) const SCRAPED: &str = "scraped";
 pub(crate) const NOW: &str = "now";
 /// For that at the earlier one.
 pub(crate) const THEN: &str = "then";
+/// The label that has the name of a replica.
+pub(crate) const REPLICA: &str = "lifecycle_replica";
 /// For the number of series of which cannot be told how much they have grown.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// How much of a body an error repeats.
 const SHOWN_CHARS: usize = 120;
 
-/// The result of an instant query.
+/// The result of a query.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
@@ -48,8 +51,30 @@ pub enum Answer {
     Scalar(f64),
     /// Text: no query is answered by it.
     Text,
-    /// Series with many values each: no query is answered by it.
-    Matrix,
+    /// Series with many values each, one for each step of a range query.
+    Matrix(Vec<Line>),
+}
+
+/// One series of a matrix.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Line {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Moments in seconds since 1970, and its values then.
+    pub values: Vec<(f64, f64)>,
+}
+
+impl Line {
+    /// A series with these labels, and values at these moments.
+    #[must_use]
+    pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, values: Vec<(f64, f64)>) -> Self {
+        Self { labels: owned(labels), values }
+    }
+}
+
+fn owned<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// One series of a vector.
@@ -68,8 +93,7 @@ impl Series {
     /// A series with these labels and this value.
     #[must_use]
     pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, value: f64) -> Self {
-        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self { labels: labels.into_iter().map(own).collect(), value: Some(value), at: 0.0 }
+        Self { labels: owned(labels), value: Some(value), at: 0.0 }
     }
 
     /// Of this moment, in seconds since 1970.
@@ -85,8 +109,7 @@ impl Series {
     }
 
     fn label(&self, name: &str) -> &str {
-        // to PromQL an empty label is one that is not there
-        self.labels.get(name).map_or("", String::as_str)
+        arm::label(&self.labels, name)
     }
 
     fn number(&self) -> Result<f64, AnswerError> {
@@ -166,7 +189,7 @@ enum Data {
     Vector(Vec<Element>),
     Scalar(Sample),
     String(IgnoredAny),
-    Matrix(IgnoredAny),
+    Matrix(Vec<Elements>),
 }
 
 #[derive(Deserialize)]
@@ -174,6 +197,14 @@ struct Element {
     metric: BTreeMap<String, String>,
     value: Option<Sample>,
     histogram: Option<(f64, IgnoredAny)>,
+}
+
+#[derive(Deserialize)]
+struct Elements {
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
+    values: Vec<Sample>,
+    histograms: Option<IgnoredAny>,
 }
 
 /// A time and a value, which is text because JSON has no NaN.
@@ -201,7 +232,17 @@ impl Data {
                 .map(Answer::Vector),
             Self::Scalar(sample) => sample.number().map(Answer::Scalar),
             Self::String(_) => Ok(Answer::Text),
-            Self::Matrix(_) => Ok(Answer::Matrix),
+            Self::Matrix(elements) => elements
+                .into_iter()
+                .map(|Elements { metric: labels, values, histograms }| match histograms {
+                    Some(_) => Err(AnswerError::NativeHistogram),
+                    None => {
+                        let values = values.iter().map(|sample| Ok((sample.0, sample.number()?)));
+                        Ok(Line { labels, values: values.collect::<Result<_, _>>()? })
+                    }
+                })
+                .collect::<Result<_, _>>()
+                .map(Answer::Matrix),
         }
     }
 }
@@ -213,9 +254,20 @@ impl Answer {
             Self::Vector(series) => return Ok(series),
             Self::Scalar(_) => "a scalar",
             Self::Text => "a string",
-            Self::Matrix => "a range of values",
+            Self::Matrix(_) => "a range of values",
         };
         Err(AnswerError::WrongType { given, expected: "an instant vector" })
+    }
+
+    /// The series of a matrix.
+    fn matrix(&self) -> Result<&[Line], AnswerError> {
+        let given = match self {
+            Self::Matrix(lines) => return Ok(lines),
+            Self::Vector(_) => "an instant vector",
+            Self::Scalar(_) => "a scalar",
+            Self::Text => "a string",
+        };
+        Err(AnswerError::WrongType { given, expected: "a range of values" })
     }
 
     /// The number, where it is one without labels.

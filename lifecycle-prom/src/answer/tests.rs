@@ -19,7 +19,11 @@ fn results_are_read_by_their_type() {
         ("scalar", r#"[1,"2.5e3"]"#, Answer::Scalar(2500.0)),
         ("scalar", r#"[1,"-Inf"]"#, Answer::Scalar(f64::NEG_INFINITY)),
         ("string", r#"[1,"text"]"#, Answer::Text),
-        ("matrix", r#"[{"metric":{},"values":[[1,"2"]]}]"#, Answer::Matrix),
+        (
+            "matrix",
+            r#"[{"metric":{},"values":[[1,"2"]]}]"#,
+            Answer::Matrix(vec![Line::new([], vec![(1.0, 2.0)])]),
+        ),
     ] {
         let body = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":{result}}}}}"#);
         assert_eq!(read(200, None, body.as_bytes()), Ok(expected), "{body}");
@@ -172,7 +176,7 @@ fn a_named_query_gives_one_number() {
             "3 series where one is expected, {pod=\"x\"} among them",
         ),
         (Answer::Text, "the query gives a string where one number is expected"),
-        (Answer::Matrix, "the query gives a range of values where one number is expected"),
+        (Answer::Matrix(vec![]), "the query gives a range of values where one number is expected"),
     ] {
         let error = scalar::read(&answer).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);

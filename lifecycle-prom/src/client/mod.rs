@@ -86,7 +86,7 @@ impl HealthSource for TargetHealth {
     }
 
     fn capabilities(&self) -> HealthCapabilities {
-        HealthCapabilities::default().increases()
+        HealthCapabilities::default().increases().replicas()
     }
 
     fn knows(&self, name: &str) -> bool {

@@ -29,6 +29,8 @@ pub struct Metrics {
     pub(crate) revision: String,
     pub(crate) critical: (String, String),
     pub(crate) fixed: Vec<(String, String)>,
+    /// The first one that a series has is the name of its replica.
+    pub(crate) replica: Vec<String>,
     /// Labels of the scraped targets' own series; `None` is those of the metrics.
     pub(crate) targets: Option<Vec<(String, String)>>,
     pub(crate) process_start: Option<String>,
@@ -68,6 +70,7 @@ impl Default for Metrics {
             revision: "revision".to_owned(),
             critical: ("severity".to_owned(), "critical".to_owned()),
             fixed: Vec::new(),
+            replica: vec!["pod".to_owned(), "instance".to_owned()],
             targets: None,
             process_start: Some("process_start_time_seconds".to_owned()),
             stale_after: Millis::from_secs(150),
@@ -171,6 +174,18 @@ impl Metrics {
         Ok(self)
     }
 
+    /// The labels that tell replicas apart: of each series the first one that it has counts. Default `pod`, then
+    /// `instance`.
+    ///
+    /// # Errors
+    /// When one is not the name of a label, or there is none.
+    pub fn replica_labels(mut self, names: &[&str]) -> Result<Self, NameError> {
+        // no list is as good as an empty name
+        let names = if names.is_empty() { &[""] } else { names };
+        self.replica = names.iter().map(|name| label("replica labels", name)).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
     /// The metric that says when a target's process began, in seconds since 1970; `None` where there is none. Default
     /// `process_start_time_seconds`, which most client libraries write. With it what a new replica served before its
     /// first scrape is counted too, and every restart is noticed: see [`query`](crate::query).
@@ -209,6 +224,7 @@ mod tests {
             assert_eq!(Metrics::default().requests(name).is_ok(), fits, "{name}");
         }
         assert!(Metrics::default().revision_label("a:b").is_err());
+        assert!(Metrics::default().replica_labels(&[]).is_err());
         let error = Metrics::default().code_label("x\"y").unwrap_err().to_string();
         assert_eq!(
             error,

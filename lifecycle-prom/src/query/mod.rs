@@ -8,8 +8,8 @@
 //! 1. The counter was reset in the window (its process started anew): Prometheus' `increase`,
 //!    extrapolated and rounded, off by up to the requests of one scrape interval.
 //! 2. It was there when the window began: its last value less its value then. Exact.
-//! 3. It appeared in the window on a target that had been scraped before without it, as the first
-//!    error of a replica does: its last value. Exact.
+//! 3. It appeared in the window, and was not there in the 5 min before, on a target that had been scraped before without it, as
+//!    the first error of a replica does: its last value. Exact.
 //! 4. Else it is known only since its first scrape: its last value less its first. Exact from there on;
 //!    what a replica did before it was scraped for the first time is not counted, be it good or bad.
 //!
@@ -50,6 +50,7 @@
 mod clock;
 mod ends;
 mod question;
+mod replicas;
 mod scope;
 mod selector;
 mod since;
@@ -59,6 +60,7 @@ mod window;
 use std::sync::Arc;
 
 use lifecycle_core::backend::{BackendError, BackendResult, HealthQuery, Reading, Signal, Span};
+use lifecycle_core::time::Millis;
 
 pub use clock::{CLOCK, Clock};
 pub use ends::Ends;
@@ -66,12 +68,20 @@ pub use question::Question;
 pub use template::{Template, TemplateError};
 
 use crate::answer::increase::{self, Grown};
+use crate::answer::replicas::{self as replicas_of, Bins};
 use crate::answer::{Answer, AnswerError, Arm, counts, histogram, scalar};
 use crate::metrics::Metrics;
 use crate::target::Target;
 use ends::Whose;
 use question::{About, Over};
 use scope::Scope;
+
+/// The most bins that are asked for at once, each of them of every replica.
+const MAX_BINS: u32 = 120;
+/// The shortest bin: moments are whole seconds.
+const MIN_BIN: Millis = Millis::from_secs(1);
+/// The longest one. Prometheus has to read all of its samples.
+const MAX_BIN: Millis = Millis::from_secs(3600);
 
 /// What has to be asked for a list of health queries, and how the answers become readings.
 ///
@@ -167,6 +177,11 @@ impl Questions {
             (Signal::Requests, Over::Window(_)) => counts::read(answer, metrics, &arm),
             (Signal::Latency, Over::Window(_)) => histogram::read(answer, metrics, &arm),
             (Signal::CriticalAlerts, _) => scalar::alerts(answer, &arm),
+            (signal @ (Signal::Requests | Signal::Latency), Over::Bins(width, count)) => {
+                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
+                let bins = Bins { until: question.until(), width_ms, count };
+                replicas_of::read(answer, metrics, &arm, bins, *signal == Signal::Latency)
+            }
             (Signal::Requests | Signal::Latency, over) => {
                 let (until, latency) = (question.until(), asked.signal == Signal::Latency);
                 let grown = increase::read(answer, metrics, &arm, until)?;
@@ -214,10 +229,17 @@ fn write(
 ) -> Result<Question, AnswerError> {
     // An alert fires now, whatever the time that is asked about.
     let any_time = query.signal == Signal::CriticalAlerts;
+    let is_counted = matches!(query.signal, Signal::Requests | Signal::Latency);
     let (over, until) = match query.span {
         _ if any_time => (Over::Nothing, clock.settled()),
         Span::Window(window) => (Over::Window(window), clock.settled()),
-        Span::Since(mark) if matches!(query.signal, Signal::Requests | Signal::Latency) => {
+        Span::Replicas { width, bins } if is_counted => {
+            if !(1..=MAX_BINS).contains(&bins) || width < MIN_BIN || width > MAX_BIN {
+                return Err(AnswerError::Bins { bins, width, limit: MAX_BINS });
+            }
+            (Over::Bins(width, bins), clock.settled())
+        }
+        Span::Since(mark) if is_counted => {
             let (from, until) = clock.since(mark)?;
             (from.map_or(Over::Nothing, Over::Since), until)
         }

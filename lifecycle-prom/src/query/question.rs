@@ -5,7 +5,7 @@ use lifecycle_core::time::Millis;
 
 use super::scope::Scope;
 use super::selector::seconds;
-use super::{since, window};
+use super::{replicas, since, window};
 use crate::metrics::Metrics;
 
 /// One question to Prometheus: PromQL, and the moment it is about.
@@ -51,6 +51,8 @@ pub(super) enum Over {
     Window(Millis),
     /// Since this mark.
     Since(Mark),
+    /// So many bins of this width.
+    Bins(Millis, u32),
     /// None yet: only what counts from here on begin with.
     Nothing,
 }
@@ -65,6 +67,8 @@ impl Question {
             (About::Latency, Over::Window(window)) => window::latency(metrics, &scope, window),
             (About::Latency, Over::Nothing) => since::begin_latency(metrics, &scope),
             (About::Latency, Over::Since(from)) => since::latency(metrics, &scope, from, until),
+            (About::Requests, Over::Bins(width, _)) => replicas::requests(metrics, &scope, width),
+            (About::Latency, Over::Bins(width, _)) => replicas::latency(metrics, &scope, width),
             (About::Alerts, _) => window::alerts(metrics, &scope),
             (About::Text(text), _) => text.clone(),
         };
@@ -79,15 +83,31 @@ impl Question {
 
     /// The path of the API that answers it.
     #[must_use]
-    #[allow(clippy::unused_self, reason = "the question decides")]
     pub const fn path(&self) -> &'static str {
-        "api/v1/query"
+        match self.over {
+            Over::Bins(..) => "api/v1/query_range",
+            Over::Window(_) | Over::Since(_) | Over::Nothing => "api/v1/query",
+        }
     }
 
     /// What is to be sent there, as a form.
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
-        vec![("query", self.promql.clone()), ("time", seconds(self.until))]
+        let query = ("query", self.promql.clone());
+        match self.over {
+            Over::Bins(width, bins) => {
+                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
+                let back = width_ms.saturating_mul(i64::from(bins) - 1);
+                let start = Mark(self.until.0.saturating_sub(back));
+                vec![
+                    query,
+                    ("start", seconds(start)),
+                    ("end", seconds(self.until)),
+                    ("step", seconds(Mark(width_ms))),
+                ]
+            }
+            Over::Window(_) | Over::Since(_) | Over::Nothing => vec![query, ("time", seconds(self.until))],
+        }
     }
 
     /// The moment it is about.

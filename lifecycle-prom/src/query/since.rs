@@ -24,14 +24,14 @@ use crate::metrics::Metrics;
 
 /// How long before the earlier mark a series that is missing there must not have been seen, or it was lost and not new.
 /// As long as Prometheus itself looks back.
-const MEMORY: Millis = Millis::from_secs(300);
+pub(super) const MEMORY: Millis = Millis::from_secs(300);
 
 /// How long before the earlier mark the process of a replica may have begun whose first scrape came after it. From start
 /// to first scrape it takes a start-up and a scrape interval.
 const YOUNG: Millis = Millis::from_secs(60);
 
 /// By how much two times of one process's start may differ: some exporters work it out anew at each scrape.
-const SAME_START_SECONDS: u32 = 5;
+pub(super) const SAME_START_SECONDS: u32 = 5;
 
 /// The counters that are read, and what tells their fate.
 struct Counters<'a> {

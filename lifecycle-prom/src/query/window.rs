@@ -4,6 +4,7 @@ use lifecycle_core::time::Millis;
 
 use super::scope::{Scope, arms};
 use super::selector::{Selector, duration};
+use super::since::MEMORY;
 use crate::answer::{COUNT, FAILED, SCRAPED};
 use crate::metrics::Metrics;
 
@@ -58,8 +59,10 @@ fn increase(series: &Selector<'_>, up: &Selector<'_>, window: Millis) -> String 
     let restarted = format!("increase({series}[{w}]) and resets({series}[{w}]) > 0");
     let known_before = format!("{last} - {series} offset {w} >= 0");
     let scrapes = format!("max by (job, instance) (sum_over_time({up}[{w}]))");
-    let new_on_a_known_target =
-        format!("{last} and count_over_time({series}[{w}]) < on (job, instance) group_left () {scrapes}");
+    let lost_before = format!("count_over_time({series}[{}] offset {w})", duration(MEMORY));
+    let new_on_a_known_target = format!(
+        "{last} and count_over_time({series}[{w}]) < on (job, instance) group_left () {scrapes} unless {lost_before}"
+    );
     let seen_since = format!("{last} - min_over_time({series}[{w}])");
     format!("({restarted}) or ({known_before}) or ({new_on_a_known_target}) or ({seen_since})")
 }

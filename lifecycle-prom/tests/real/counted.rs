@@ -20,7 +20,7 @@ struct Case {
     expected: (Option<f64>, Option<f64>),
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: "known before",
         up: "1x60",
@@ -84,6 +84,13 @@ const CASES: [Case; 12] = [
         ok: "0+30x49 stale 1530+30x9",
         failed: "5x49 stale 6x9",
         expected: (Some(631.0), Some(1.0)),
+    },
+    Case {
+        name: "a series that was lost where the window begins, and found again",
+        up: "1x60",
+        ok: "7+30x37 stale _ _ 1500+30x19",
+        failed: "_x60",
+        expected: (Some(570.0), None),
     },
     Case {
         name: "a replica that is gone",

@@ -11,18 +11,18 @@ use super::support::revision;
 /// The values of the series of one replica, one every 15 s for 15 min. The marks are at 595 s and 900 s: the earlier one has seen
 /// 40 scrapes, and 21 are to come up to the later one.
 #[derive(Clone, Copy)]
-struct Case {
-    name: &'static str,
+pub(super) struct Case {
+    pub(super) name: &'static str,
     up: &'static str,
     ok: &'static str,
     failed: &'static str,
     /// Of the process; empty for none.
     start: &'static str,
-    expected: Expected,
+    pub(super) expected: Expected,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Expected {
+pub(super) enum Expected {
     /// Requests that have not failed, and failed ones.
     Counted(Option<f64>, Option<f64>),
     Unknown,
@@ -41,7 +41,7 @@ const PLAIN: Case = Case {
 
 const NONE: Expected = Counted(None, None);
 
-const KNOWN: [Case; 14] = [
+pub(super) const KNOWN: [Case; 14] = [
     Case {
         name: "there at both ends",
         failed: "5+1x60",
@@ -129,7 +129,7 @@ const KNOWN: [Case; 14] = [
     Case { name: "a start that is worked out anew at each scrape", start: "100 101 99 100x57", ..PLAIN },
 ];
 
-const UNKNOWN: [Case; 8] = [
+pub(super) const UNKNOWN: [Case; 8] = [
     Case { name: "a counter that was reset", ok: "900+30x50 30+30x9", expected: Unknown, ..PLAIN },
     Case {
         name: "reset at the first scrape after the mark",
@@ -185,7 +185,7 @@ fn promql(from: i64, until: i64) -> String {
     questions.questions()[0].promql().to_owned()
 }
 
-fn add(document: &mut Document, instance: &str, case: &Case) {
+pub(super) fn add(document: &mut Document, instance: &str, case: &Case) {
     document.series(instance, "up", "", case.up);
     document.series(instance, "http_requests_total", ",code=\"200\"", case.ok);
     document.series(instance, "http_requests_total", ",code=\"500\"", case.failed);

@@ -10,6 +10,7 @@ mod grown;
 mod increases;
 mod measured;
 mod promtool;
+mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;
