@@ -86,9 +86,16 @@ pub enum AnswerError {
     /// Buckets that make no histogram.
     #[error("the buckets make no histogram: {0}")]
     Buckets(String),
-    /// A native histogram.
-    #[error("native histograms cannot be read yet: expose the metric as a classic histogram with buckets")]
+    /// A native histogram in the place of a number.
+    #[error(
+        "a native histogram where a number is expected: name the metric with native_durations, or let the query give a number"
+    )]
     NativeHistogram,
+    /// A number in the place of a native histogram.
+    #[error(
+        "a number where a native histogram is expected: name the metric with durations if it is a classic histogram"
+    )]
+    NotNative,
     /// More replicas than are told apart.
     #[error("{count} replicas are more than {limit}, which is how many are told apart")]
     TooManyReplicas {
@@ -170,7 +177,7 @@ impl AnswerError {
             Self::Incomplete(_) | Self::Missing | Self::Stale { .. } | Self::Clock { .. } => {
                 ErrorKind::Transient
             }
-            Self::NativeHistogram | Self::NotMeasured(_) => ErrorKind::Unsupported,
+            Self::NotMeasured(_) => ErrorKind::Unsupported,
             Self::UnknownQuery(_) => ErrorKind::NotFound,
             Self::Redirect { .. }
             | Self::Html { .. }
@@ -180,6 +187,8 @@ impl AnswerError {
             | Self::ManySeries { .. }
             | Self::NotACount { .. }
             | Self::Buckets(_)
+            | Self::NativeHistogram
+            | Self::NotNative
             | Self::TooManyReplicas { .. }
             | Self::Bins { .. }
             | Self::NotATime(_)

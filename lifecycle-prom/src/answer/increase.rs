@@ -3,7 +3,7 @@
 use lifecycle_core::backend::{Counted, Increase, Mark, Reading};
 
 use super::arm::Arm;
-use super::{Answer, AnswerError, NOW, Series, THEN, UNKNOWN, age, counts, histogram};
+use super::{Answer, AnswerError, NOW, Series, THEN, UNKNOWN, age, counts, histogram, native};
 use crate::metrics::Metrics;
 
 /// What an answer says about one arm.
@@ -61,6 +61,9 @@ impl Grown<'_> {
         }
         // (where it was there at the earlier mark and never since, nothing is counted)
         let counted = match latency {
+            true if metrics.native => {
+                native::since(self.series, metrics, self.arm, self.then)?.map(Counted::Durations)
+            }
             true => histogram::of(self.series, metrics, self.arm)?.map(Counted::Durations),
             false => counts::of(self.series, self.arm)?.map(Counted::Requests),
         };

@@ -4,10 +4,12 @@
 //! guessed. What a warning goes with is incomplete and no answer.
 
 mod arm;
+pub(crate) mod bounds;
 pub(crate) mod counts;
 mod error;
 pub(crate) mod histogram;
 pub(crate) mod increase;
+pub(crate) mod native;
 pub(crate) mod replicas;
 pub(crate) mod scalar;
 
@@ -22,6 +24,7 @@ use lifecycle_core::time::Millis;
 use crate::metrics::Metrics;
 pub(crate) use arm::Arm;
 pub use error::AnswerError;
+pub use native::Native;
 
 /// The label that tells apart what one question asks for. Without it, it is what is counted and has not failed.
 pub(crate) const COUNT: &str = "lifecycle_count";
@@ -77,14 +80,24 @@ fn owned<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<S
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// What a series says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A number; NaN and the infinities are numbers.
+    Number(f64),
+    /// A native histogram.
+    Native(Native),
+}
+
 /// One series of a vector.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Series {
     /// Its labels, with `__name__` where the query has kept it.
     pub labels: BTreeMap<String, String>,
-    /// Its value; NaN and the infinities are values. `None` for a native histogram.
-    pub value: Option<f64>,
+    /// Its value.
+    pub value: Value,
     /// The moment that it is the value of, in seconds since 1970.
     pub at: f64,
 }
@@ -93,7 +106,7 @@ impl Series {
     /// A series with these labels and this value.
     #[must_use]
     pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, value: f64) -> Self {
-        Self { labels: owned(labels), value: Some(value), at: 0.0 }
+        Self { labels: owned(labels), value: Value::Number(value), at: 0.0 }
     }
 
     /// Of this moment, in seconds since 1970.
@@ -113,7 +126,17 @@ impl Series {
     }
 
     fn number(&self) -> Result<f64, AnswerError> {
-        self.value.ok_or(AnswerError::NativeHistogram)
+        match self.value {
+            Value::Number(value) => Ok(value),
+            Value::Native(_) => Err(AnswerError::NativeHistogram),
+        }
+    }
+
+    fn native(&self) -> Result<&Native, AnswerError> {
+        match &self.value {
+            Value::Native(native) => Ok(native),
+            Value::Number(_) => Err(AnswerError::NotNative),
+        }
     }
 
     /// The labels as PromQL writes them, for people.
@@ -196,7 +219,7 @@ enum Data {
 struct Element {
     metric: BTreeMap<String, String>,
     value: Option<Sample>,
-    histogram: Option<(f64, IgnoredAny)>,
+    histogram: Option<(f64, native::Wire)>,
 }
 
 #[derive(Deserialize)]
@@ -223,10 +246,13 @@ impl Data {
         match self {
             Self::Vector(elements) => elements
                 .into_iter()
-                .map(|Element { metric: labels, value, histogram }| match (value, histogram) {
-                    (Some(sample), _) => Ok(Series { labels, value: Some(sample.number()?), at: sample.0 }),
-                    (None, Some((at, _))) => Ok(Series { labels, value: None, at }),
-                    (None, None) => Err(not_the_api("a series has no value", "")),
+                .map(|Element { metric: labels, value, histogram }| {
+                    let (at, value) = match (value, histogram) {
+                        (Some(sample), _) => (sample.0, Value::Number(sample.number()?)),
+                        (None, Some((at, native))) => (at, Value::Native(Native::read(&native)?)),
+                        (None, None) => return Err(not_the_api("a series has no value", "")),
+                    };
+                    Ok(Series { labels, value, at })
                 })
                 .collect::<Result<_, _>>()
                 .map(Answer::Vector),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifecycle_core::backend::{Counted, Mark, Reading};
 
 use super::arm::Arm;
-use super::{Answer, AnswerError, Line, REPLICA, Series, UNKNOWN, counts, histogram};
+use super::{Answer, AnswerError, Line, REPLICA, Series, UNKNOWN, Value, counts, histogram};
 use crate::metrics::Metrics;
 
 /// More replicas than one deployment has whose dispersion can be measured this way.
@@ -53,7 +53,7 @@ fn row(lines: &[&Line], metrics: &Metrics, arm: &Arm, bins: Bins, latency: bool)
         for &(at, value) in &line.values {
             let step = bins.step(at).and_then(|step| steps.get_mut(step));
             let step = step.ok_or_else(|| AnswerError::AnotherMoment(format!("a value at {at}")))?;
-            step.push(Series { labels: line.labels.clone(), value: Some(value), at });
+            step.push(Series { labels: line.labels.clone(), value: Value::Number(value), at });
         }
     }
     let bin = |series: Vec<Series>| {

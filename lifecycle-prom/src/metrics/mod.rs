@@ -22,6 +22,7 @@ pub struct Metrics {
     pub(crate) requests: String,
     pub(crate) durations: String,
     pub(crate) unit: DurationUnit,
+    pub(crate) native: bool,
     pub(crate) code: String,
     pub(crate) failed_codes: String,
     pub(crate) namespace: Option<String>,
@@ -63,6 +64,7 @@ impl Default for Metrics {
             requests: "http_requests_total".to_owned(),
             durations: "http_request_duration_seconds".to_owned(),
             unit: DurationUnit::Seconds,
+            native: false,
             code: "code".to_owned(),
             failed_codes: "5..".to_owned(),
             namespace: Some("namespace".to_owned()),
@@ -95,8 +97,19 @@ impl Metrics {
     /// When it is not the name of a metric.
     pub fn durations(mut self, name: &str, unit: DurationUnit) -> Result<Self, NameError> {
         self.durations = metric("durations", name)?;
-        self.unit = unit;
+        (self.unit, self.native) = (unit, false);
         Ok(self)
+    }
+
+    /// The native histogram of durations, and its unit, in the place of a classic one. Needs a Prometheus that has them (2.40
+    /// with `--enable-feature=native-histograms`, or 3). What is handed on has at most 8 buckets for each power of 2.
+    ///
+    /// # Errors
+    /// When it is not the name of a metric.
+    pub fn native_durations(self, name: &str, unit: DurationUnit) -> Result<Self, NameError> {
+        let mut classic = self.durations(name, unit)?;
+        classic.native = true;
+        Ok(classic)
     }
 
     /// The label that has the status code. Default `code`.

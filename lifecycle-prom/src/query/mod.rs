@@ -21,8 +21,11 @@
 //!
 //! No series at all, or none with a scrape in the window, is no data.
 //!
+//! Native histograms ([`Metrics::native_durations`](crate::Metrics::native_durations)) are exact since an earlier answer only. Over a window they are what
+//! Prometheus' `increase` estimates: it does not subtract them in every version.
+//!
 //! # What is counted since an earlier answer
-//! [`Span::Since`] is for tests that add up what they are told, so here
+//! [`Span::Since`](lifecycle_core::backend::Span::Since) is for tests that add up what they are told, so here
 //! nothing is estimated: of each series the difference between its values at both ends, or nothing of both arms. Everything
 //! that scrapes have seen is counted once, and once only. For each series:
 //!
@@ -35,8 +38,9 @@
 //! | not yet, and neither was its target | there since its target's first scrape | what came after that scrape |
 //!
 //! A look for both arms has no count, and the next one begins at its end, when for any series
-//! - it was reset in between, or its process began anew (a restart that no value shows is seen by [`Metrics::process_start`]);
+//! - it was reset in between, or its process began anew (a restart that no value shows is seen by [`Metrics::process_start`](crate::Metrics::process_start));
 //! - the scrape of its target failed at one of the ends (one that fails in between loses nothing);
+//! - it is of a native histogram and gone with its replica: only both ends of those can be read;
 //! - it is new, and nothing says since when: its target has no `up`, or it was not there from the first scrape on;
 //! - what is counted from is not what the answer before has ended with: see [`Ends`].
 //!
@@ -49,7 +53,9 @@
 
 mod clock;
 mod ends;
+mod native;
 mod question;
+mod questions;
 mod replicas;
 mod scope;
 mod selector;
@@ -57,210 +63,8 @@ mod since;
 mod template;
 mod window;
 
-use std::sync::Arc;
-
-use lifecycle_core::backend::{BackendError, BackendResult, HealthQuery, Reading, Signal, Span};
-use lifecycle_core::time::Millis;
-
 pub use clock::{CLOCK, Clock};
 pub use ends::Ends;
 pub use question::Question;
+pub use questions::Questions;
 pub use template::{Template, TemplateError};
-
-use crate::answer::increase::{self, Grown};
-use crate::answer::replicas::{self as replicas_of, Bins};
-use crate::answer::{Answer, AnswerError, Arm, counts, histogram, scalar};
-use crate::metrics::Metrics;
-use crate::target::Target;
-use ends::Whose;
-use question::{About, Over};
-use scope::Scope;
-
-/// The most bins that are asked for at once, each of them of every replica.
-const MAX_BINS: u32 = 120;
-/// The shortest bin: moments are whole seconds.
-const MIN_BIN: Millis = Millis::from_secs(1);
-/// The longest one. Prometheus has to read all of its samples.
-const MAX_BIN: Millis = Millis::from_secs(3600);
-
-/// What has to be asked for a list of health queries, and how the answers become readings.
-///
-/// Queries that differ only in the revision share one question where that is possible, and equal ones
-/// always do.
-///
-/// # Example
-/// ```
-/// # use lifecycle_core::backend::{HealthQuery, Reading, Signal};
-/// # use lifecycle_core::time::Millis;
-/// # use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
-/// # use lifecycle_prom::{Metrics, Target, answer::Answer, query::{Clock, Ends, Questions}};
-/// let revision = |n, hash| Revision::new(RevisionNumber(n), hash, parse_version("1.5.0").unwrap());
-/// let window = Millis::from_secs(300);
-/// let queries = [
-///     HealthQuery::new(Signal::Requests, revision(1, "aaa"), window),
-///     HealthQuery::new(Signal::Requests, revision(2, "bbb"), window),
-/// ];
-/// let target = Target::new("default", "edge-agent");
-/// // what Prometheus has answered to CLOCK
-/// let clock = Clock::read(&Answer::Scalar(1_700_000_000.25), Millis::from_secs(1))?;
-/// let questions = Questions::new(&Metrics::default(), &target, &queries, clock);
-/// assert_eq!(questions.questions().len(), 1);
-/// let readings = questions.readings(&[Ok(Answer::Vector(Vec::new()))], &mut Ends::new());
-/// assert!(readings.iter().all(|reading| *reading.as_ref().unwrap() == Reading::NoData));
-/// # Ok::<(), lifecycle_prom::answer::AnswerError>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Questions {
-    metrics: Metrics,
-    target: Target,
-    questions: Vec<Question>,
-    asked: Vec<Asked>,
-}
-
-/// One health query: whose answer it is made of, or why it cannot be asked.
-#[derive(Clone, Debug)]
-struct Asked {
-    question: Result<usize, AnswerError>,
-    signal: Signal,
-    hash: Arc<str>,
-}
-
-impl Questions {
-    /// The questions that answer these queries about this target, at this time of Prometheus.
-    #[must_use]
-    pub fn new(metrics: &Metrics, target: &Target, queries: &[HealthQuery], clock: Clock) -> Self {
-        let mut questions: Vec<Question> = Vec::new();
-        let mut asked = Vec::with_capacity(queries.len());
-        for query in queries {
-            let question = write(metrics, target, queries, query, clock).map(|question| {
-                questions.iter().position(|known| *known == question).unwrap_or_else(|| {
-                    questions.push(question);
-                    questions.len() - 1
-                })
-            });
-            let hash = Arc::clone(&query.revision.hash);
-            asked.push(Asked { question, signal: query.signal.clone(), hash });
-        }
-        Self { metrics: metrics.clone(), target: target.clone(), questions, asked }
-    }
-
-    /// What to ask.
-    #[must_use]
-    pub fn questions(&self) -> &[Question] {
-        &self.questions
-    }
-
-    /// One reading per health query, in their order, of one answer per question, in the order of
-    /// [`questions`](Self::questions).
-    #[must_use]
-    pub fn readings(
-        &self,
-        answers: &[BackendResult<Answer>],
-        ends: &mut Ends,
-    ) -> Vec<BackendResult<Reading>> {
-        let readings: Vec<_> = self.asked.iter().map(|asked| self.reading(asked, answers, ends)).collect();
-        self.spoilt_for_both(readings)
-    }
-
-    fn reading(
-        &self,
-        asked: &Asked,
-        answers: &[BackendResult<Answer>],
-        ends: &mut Ends,
-    ) -> BackendResult<Reading> {
-        let index = *asked.question.as_ref().map_err(|error| BackendError::from(error.clone()))?;
-        let question = self.questions.get(index).ok_or(AnswerError::Missing)?;
-        let answer = answers.get(index).ok_or(AnswerError::Missing)?.as_ref().map_err(Clone::clone)?;
-        let metrics = &self.metrics;
-        let arm = Arm::new(metrics, &self.target, &asked.hash);
-        let reading = match (&asked.signal, question.over()) {
-            (Signal::Requests, Over::Window(_)) => counts::read(answer, metrics, &arm),
-            (Signal::Latency, Over::Window(_)) => histogram::read(answer, metrics, &arm),
-            (Signal::CriticalAlerts, _) => scalar::alerts(answer, &arm),
-            (signal @ (Signal::Requests | Signal::Latency), Over::Bins(width, count)) => {
-                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
-                let bins = Bins { until: question.until(), width_ms, count };
-                replicas_of::read(answer, metrics, &arm, bins, *signal == Signal::Latency)
-            }
-            (Signal::Requests | Signal::Latency, over) => {
-                let (until, latency) = (question.until(), asked.signal == Signal::Latency);
-                let grown = increase::read(answer, metrics, &arm, until)?;
-                let whose = Whose::new(&(latency, &arm));
-                let reading = match over {
-                    Over::Since(from) => {
-                        let agree = ends.agree(from, whose, grown.then);
-                        grown.reading(metrics, until, agree, latency)
-                    }
-                    _ => Ok(Grown::begins(until)),
-                };
-                ends.remember(until, whose, grown.now);
-                reading
-            }
-            _ => scalar::read(answer),
-        };
-        Ok(reading?)
-    }
-
-    /// What cannot be told of one arm is counted for no arm of the same question.
-    fn spoilt_for_both(&self, mut readings: Vec<BackendResult<Reading>>) -> Vec<BackendResult<Reading>> {
-        let question = |at: usize| self.asked[at].question.as_ref().ok().copied();
-        let spoilt: Vec<usize> = (0..readings.len())
-            .filter(|at| matches!(&readings[*at], Ok(Reading::Increase(one)) if one.counted.is_none()))
-            .filter_map(question)
-            .collect();
-        for (at, reading) in readings.iter_mut().enumerate() {
-            if let (Some(question), Ok(Reading::Increase(increase))) = (question(at), reading)
-                && spoilt.contains(&question)
-            {
-                increase.counted = None;
-            }
-        }
-        readings
-    }
-}
-
-/// The question that answers this query and as many of the others as it can.
-fn write(
-    metrics: &Metrics,
-    target: &Target,
-    queries: &[HealthQuery],
-    query: &HealthQuery,
-    clock: Clock,
-) -> Result<Question, AnswerError> {
-    // An alert fires now, whatever the time that is asked about.
-    let any_time = query.signal == Signal::CriticalAlerts;
-    let is_counted = matches!(query.signal, Signal::Requests | Signal::Latency);
-    let (over, until) = match query.span {
-        _ if any_time => (Over::Nothing, clock.settled()),
-        Span::Window(window) => (Over::Window(window), clock.settled()),
-        Span::Replicas { width, bins } if is_counted => {
-            if !(1..=MAX_BINS).contains(&bins) || width < MIN_BIN || width > MAX_BIN {
-                return Err(AnswerError::Bins { bins, width, limit: MAX_BINS });
-            }
-            (Over::Bins(width, bins), clock.settled())
-        }
-        Span::Since(mark) if is_counted => {
-            let (from, until) = clock.since(mark)?;
-            (from.map_or(Over::Nothing, Over::Since), until)
-        }
-        span => return Err(AnswerError::NotMeasured(format!("{:?} over {span:?}", query.signal))),
-    };
-    let alike = |other: &&HealthQuery| other.signal == query.signal && (other.span == query.span || any_time);
-    let revisions = || queries.iter().filter(alike).map(|other| &*other.revision.hash);
-    let (about, scope) = match &query.signal {
-        Signal::Requests => (About::Requests, Scope::new(target, revisions())),
-        Signal::Latency => (About::Latency, Scope::new(target, revisions())),
-        Signal::CriticalAlerts => (About::Alerts, Scope::new(target, revisions())),
-        Signal::Named(name) => {
-            let template = target.query(name).ok_or_else(|| AnswerError::UnknownQuery(name.to_string()))?;
-            let text = template.fill_in(target, query);
-            let text = text.ok_or_else(|| AnswerError::CannotFillIn(name.to_string()))?;
-            (About::Text(text), Scope::default())
-        }
-        other => return Err(AnswerError::NotMeasured(format!("{other:?}"))),
-    };
-    Ok(Question::new(metrics, about, over, until, scope))
-}
-
-#[cfg(test)]
-mod tests;

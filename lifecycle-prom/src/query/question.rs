@@ -5,7 +5,7 @@ use lifecycle_core::time::Millis;
 
 use super::scope::Scope;
 use super::selector::seconds;
-use super::{replicas, since, window};
+use super::{native, replicas, since, window};
 use crate::metrics::Metrics;
 
 /// One question to Prometheus: PromQL, and the moment it is about.
@@ -60,17 +60,26 @@ pub(super) enum Over {
 impl Question {
     /// A question about this up to this moment.
     pub(super) fn new(metrics: &Metrics, about: About, over: Over, until: Mark, scope: Scope) -> Self {
-        let promql = match (&about, over) {
-            (About::Requests, Over::Window(window)) => window::requests(metrics, &scope, window),
-            (About::Requests, Over::Nothing) => since::begin_requests(metrics, &scope),
-            (About::Requests, Over::Since(from)) => since::requests(metrics, &scope, from, until),
-            (About::Latency, Over::Window(window)) => window::latency(metrics, &scope, window),
-            (About::Latency, Over::Nothing) => since::begin_latency(metrics, &scope),
-            (About::Latency, Over::Since(from)) => since::latency(metrics, &scope, from, until),
-            (About::Requests, Over::Bins(width, _)) => replicas::requests(metrics, &scope, width),
-            (About::Latency, Over::Bins(width, _)) => replicas::latency(metrics, &scope, width),
-            (About::Alerts, _) => window::alerts(metrics, &scope),
-            (About::Text(text), _) => text.clone(),
+        let promql = match &about {
+            About::Requests => match over {
+                Over::Window(window) => window::requests(metrics, &scope, window),
+                Over::Since(from) => since::requests(metrics, &scope, from, until),
+                Over::Bins(width, _) => replicas::requests(metrics, &scope, width),
+                Over::Nothing => since::begin_requests(metrics, &scope),
+            },
+            About::Latency if metrics.native => match over {
+                Over::Window(window) => native::window(metrics, &scope, window),
+                Over::Since(from) => native::since(metrics, &scope, from, until),
+                Over::Bins(..) | Over::Nothing => native::begin(metrics, &scope),
+            },
+            About::Latency => match over {
+                Over::Window(window) => window::latency(metrics, &scope, window),
+                Over::Since(from) => since::latency(metrics, &scope, from, until),
+                Over::Bins(width, _) => replicas::latency(metrics, &scope, width),
+                Over::Nothing => since::begin_latency(metrics, &scope),
+            },
+            About::Alerts => window::alerts(metrics, &scope),
+            About::Text(text) => text.clone(),
         };
         Self { about, over, until, scope, promql }
     }

@@ -34,13 +34,13 @@ const YOUNG: Millis = Millis::from_secs(60);
 pub(super) const SAME_START_SECONDS: u32 = 5;
 
 /// The counters that are read, and what tells their fate.
-struct Counters<'a> {
+pub(super) struct Counters<'a> {
     /// All that is counted.
-    series: Selector<'a>,
+    pub(super) series: Selector<'a>,
     /// One series of each that was reset, lost or scraped together.
     whole: Selector<'a>,
-    up: Selector<'a>,
-    start: Option<Selector<'a>>,
+    pub(super) up: Selector<'a>,
+    pub(super) start: Option<Selector<'a>>,
 }
 
 /// Requests since this mark.
@@ -62,22 +62,38 @@ pub(super) fn latency(metrics: &Metrics, scope: &Scope, from: Mark, until: Mark)
 
 /// What requests begin with.
 pub(super) fn begin_requests(metrics: &Metrics, scope: &Scope) -> String {
-    begin(metrics, &scope.of(metrics, &metrics.requests))
+    let whole = scope.of(metrics, &metrics.requests);
+    begin(metrics, &whole.to_string(), &whole)
 }
 
 /// What buckets of durations begin with.
 pub(super) fn begin_latency(metrics: &Metrics, scope: &Scope) -> String {
     let bucket = format!("{}_bucket", metrics.durations);
-    begin(metrics, &scope.of(metrics, &bucket).with("le", "+Inf"))
+    let whole = scope.of(metrics, &bucket).with("le", "+Inf");
+    begin(metrics, &whole.to_string(), &whole)
 }
 
-fn begin(metrics: &Metrics, whole: &Selector<'_>) -> String {
+/// The sum of these counts of series, and when the series were scraped.
+pub(super) fn begin(metrics: &Metrics, counts: &str, series: &Selector<'_>) -> String {
+    let sum = format!("sum by ({}) ({counts})", arms(metrics));
+    format!("{} or {}", named(NOW, &sum), scraped(metrics, series))
+}
+
+/// What goes with the counts: the sums at both ends, the age, and whether anything cannot be told.
+pub(super) fn ends(metrics: &Metrics, now: &str, series: &Selector<'_>, then: &str, unknown: &str) -> String {
     let arms = arms(metrics);
-    format!("{} or {}", named(NOW, &format!("sum by ({arms}) ({whole})")), scraped(metrics, whole))
+    let then = named(THEN, &format!("sum by ({arms}) ({then})"));
+    let unknown = named(UNKNOWN, &format!("count by ({arms}) ({unknown})"));
+    format!("{} or {then} or {unknown}", begin(metrics, now, series))
 }
 
 impl<'a> Counters<'a> {
-    fn new(metrics: &'a Metrics, scope: &Scope, series: Selector<'a>, whole: Selector<'a>) -> Self {
+    pub(super) fn new(
+        metrics: &'a Metrics,
+        scope: &Scope,
+        series: Selector<'a>,
+        whole: Selector<'a>,
+    ) -> Self {
         let start = metrics.process_start.as_deref().map(|name| scope.of_targets(metrics, name));
         Self { series, whole, up: scope.of_targets(metrics, "up"), start }
     }
@@ -95,7 +111,7 @@ impl<'a> Counters<'a> {
 
     /// Targets on which a series that was not there at the mark begins at 0: they were scraped without it, or their process
     /// began later.
-    fn known_to_be_new(&self, from: Mark, until: Mark) -> String {
+    pub(super) fn known_to_be_new(&self, from: Mark, until: Mark) -> String {
         let scraped = format!("{} {} == 1", self.up, at(from));
         match &self.start {
             None => scraped,
@@ -106,12 +122,9 @@ impl<'a> Counters<'a> {
         }
     }
 
-    /// What goes with the counts: the sums at both ends, the age, and whether anything cannot be told.
     fn ends(&self, metrics: &Metrics, from: Mark, until: Mark) -> String {
-        let (arms, whole) = (arms(metrics), &self.whole);
-        let unknown = format!("count by ({arms}) ({})", unknown(self, from, until));
-        let then = format!("sum by ({arms}) ({whole} {})", at(from));
-        [begin(metrics, whole), named(THEN, &then), named(UNKNOWN, &unknown)].join(" or ")
+        let then = format!("{} {}", self.whole, at(from));
+        ends(metrics, &self.whole.to_string(), &self.whole, &then, &unknown(self, from, until))
     }
 }
 
@@ -146,6 +159,6 @@ fn unknown(counters: &Counters<'_>, from: Mark, until: Mark) -> String {
 }
 
 /// The time between two marks as a range; there is none of 0.
-fn range(from: Mark, until: Mark) -> String {
+pub(super) fn range(from: Mark, until: Mark) -> String {
     duration(Millis(u64::try_from(until.0.saturating_sub(from.0)).unwrap_or(0)))
 }

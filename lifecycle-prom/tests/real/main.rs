@@ -9,6 +9,7 @@ mod counted;
 mod grown;
 mod increases;
 mod measured;
+mod native;
 mod promtool;
 mod replicas;
 

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "e2e")]
 pub mod prometheus;
+#[cfg(feature = "e2e")]
+pub mod protobuf;
 pub mod server;
 
 use lifecycle_core::backend::{HealthQuery, Signal};

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::protobuf;
 use super::server::{Reply, Server};
 
 /// How long anything may take that takes a second or two.
@@ -36,6 +37,8 @@ pub struct Target {
 #[derive(Default)]
 struct Exposed {
     text: String,
+    /// In the place of text.
+    protobuf: Option<Vec<u8>>,
     broken: bool,
     slow: Duration,
 }
@@ -45,11 +48,17 @@ impl Target {
         let state = Arc::new(Mutex::new(Exposed::default()));
         let shown = Arc::clone(&state);
         let server = Server::start(move |_| {
-            let Exposed { text, broken, slow } = &*shown.lock().unwrap();
+            let Exposed { text, protobuf, broken, slow } = &*shown.lock().unwrap();
             match broken {
                 true => Reply::new(500, "cannot be scraped"),
                 false if !slow.is_zero() => Reply::Late(*slow, 200, text.clone()),
-                false => Reply::with(200, "Content-Type: text/plain; version=0.0.4\r\n", text),
+                false => match protobuf {
+                    None => Reply::with(200, "Content-Type: text/plain; version=0.0.4\r\n", text),
+                    Some(bytes) => {
+                        let headers = format!("Content-Type: {}\r\n", protobuf::CONTENT_TYPE);
+                        Reply::with_bytes(200, &headers, bytes)
+                    }
+                },
             }
         })
         .await;
@@ -59,6 +68,11 @@ impl Target {
     /// Shows these metrics from now on, in the text format.
     pub fn shows(&self, text: impl Into<String>) {
         self.state.lock().unwrap().text = text.into();
+    }
+
+    /// Shows this from now on, in protobuf.
+    pub fn shows_protobuf(&self, bytes: Vec<u8>) {
+        self.state.lock().unwrap().protobuf = Some(bytes);
     }
 
     /// Shows so many requests by status code from now on.
@@ -122,6 +136,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
             .arg(format!("--web.listen-address={addr}"))
+            .arg("--enable-feature=native-histograms")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .kill_on_drop(true)

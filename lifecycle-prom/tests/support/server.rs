@@ -27,10 +27,13 @@ impl Reply {
     }
 
     pub fn with(status: u16, headers: &str, body: &str) -> Self {
+        Self::with_bytes(status, headers, body.as_bytes())
+    }
+
+    pub fn with_bytes(status: u16, headers: &str, body: &[u8]) -> Self {
         let length = body.len();
-        Self::Bytes(
-            format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes(),
-        )
+        let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n");
+        Self::Bytes([head.as_bytes(), body].concat())
     }
 }
 

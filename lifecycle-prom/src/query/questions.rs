@@ -1,0 +1,207 @@
+//! From health queries to questions, and from answers to readings.
+
+use std::sync::Arc;
+
+use lifecycle_core::backend::{BackendError, BackendResult, HealthQuery, Reading, Signal, Span};
+use lifecycle_core::time::Millis;
+
+use super::clock::Clock;
+use super::ends::{Ends, Whose};
+use super::question::{About, Over, Question};
+use super::scope::Scope;
+use crate::answer::increase::{self, Grown};
+use crate::answer::replicas::{self as replicas_of, Bins};
+use crate::answer::{Answer, AnswerError, Arm, bounds, counts, histogram, native, scalar};
+use crate::metrics::Metrics;
+use crate::target::Target;
+
+/// The most bins that are asked for at once, each of them of every replica.
+const MAX_BINS: u32 = 120;
+/// The shortest bin: moments are whole seconds.
+const MIN_BIN: Millis = Millis::from_secs(1);
+/// The longest one. Prometheus has to read all of its samples.
+const MAX_BIN: Millis = Millis::from_secs(3600);
+
+/// What has to be asked for a list of health queries, and how the answers become readings.
+///
+/// Queries that differ only in the revision share one question where that is possible, and equal ones
+/// always do.
+///
+/// # Example
+/// ```
+/// # use lifecycle_core::backend::{HealthQuery, Reading, Signal};
+/// # use lifecycle_core::time::Millis;
+/// # use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
+/// # use lifecycle_prom::{Metrics, Target, answer::Answer, query::{Clock, Ends, Questions}};
+/// let revision = |n, hash| Revision::new(RevisionNumber(n), hash, parse_version("1.5.0").unwrap());
+/// let window = Millis::from_secs(300);
+/// let queries = [
+///     HealthQuery::new(Signal::Requests, revision(1, "aaa"), window),
+///     HealthQuery::new(Signal::Requests, revision(2, "bbb"), window),
+/// ];
+/// let target = Target::new("default", "edge-agent");
+/// // what Prometheus has answered to CLOCK
+/// let clock = Clock::read(&Answer::Scalar(1_700_000_000.25), Millis::from_secs(1))?;
+/// let questions = Questions::new(&Metrics::default(), &target, &queries, clock);
+/// assert_eq!(questions.questions().len(), 1);
+/// let readings = questions.readings(&[Ok(Answer::Vector(Vec::new()))], &mut Ends::new());
+/// assert!(readings.iter().all(|reading| *reading.as_ref().unwrap() == Reading::NoData));
+/// # Ok::<(), lifecycle_prom::answer::AnswerError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Questions {
+    metrics: Metrics,
+    target: Target,
+    questions: Vec<Question>,
+    asked: Vec<Asked>,
+}
+
+/// One health query: whose answer it is made of, or why it cannot be asked.
+#[derive(Clone, Debug)]
+struct Asked {
+    question: Result<usize, AnswerError>,
+    signal: Signal,
+    hash: Arc<str>,
+}
+
+impl Questions {
+    /// The questions that answer these queries about this target, at this time of Prometheus.
+    #[must_use]
+    pub fn new(metrics: &Metrics, target: &Target, queries: &[HealthQuery], clock: Clock) -> Self {
+        let mut questions: Vec<Question> = Vec::new();
+        let mut asked = Vec::with_capacity(queries.len());
+        for query in queries {
+            let question = write(metrics, target, queries, query, clock).map(|question| {
+                questions.iter().position(|known| *known == question).unwrap_or_else(|| {
+                    questions.push(question);
+                    questions.len() - 1
+                })
+            });
+            let hash = Arc::clone(&query.revision.hash);
+            asked.push(Asked { question, signal: query.signal.clone(), hash });
+        }
+        Self { metrics: metrics.clone(), target: target.clone(), questions, asked }
+    }
+
+    /// What to ask.
+    #[must_use]
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// One reading per health query, in their order, of one answer per question, in the order of
+    /// [`questions`](Self::questions).
+    #[must_use]
+    pub fn readings(
+        &self,
+        answers: &[BackendResult<Answer>],
+        ends: &mut Ends,
+    ) -> Vec<BackendResult<Reading>> {
+        let readings: Vec<_> = self.asked.iter().map(|asked| self.reading(asked, answers, ends)).collect();
+        self.fit_together(readings)
+    }
+
+    fn reading(
+        &self,
+        asked: &Asked,
+        answers: &[BackendResult<Answer>],
+        ends: &mut Ends,
+    ) -> BackendResult<Reading> {
+        let index = *asked.question.as_ref().map_err(|error| BackendError::from(error.clone()))?;
+        let question = self.questions.get(index).ok_or(AnswerError::Missing)?;
+        let answer = answers.get(index).ok_or(AnswerError::Missing)?.as_ref().map_err(Clone::clone)?;
+        let metrics = &self.metrics;
+        let arm = Arm::new(metrics, &self.target, &asked.hash);
+        let reading = match (&asked.signal, question.over()) {
+            (Signal::Requests, Over::Window(_)) => counts::read(answer, metrics, &arm),
+            (Signal::Latency, Over::Window(_)) if metrics.native => native::read(answer, metrics, &arm),
+            (Signal::Latency, Over::Window(_)) => histogram::read(answer, metrics, &arm),
+            (Signal::CriticalAlerts, _) => scalar::alerts(answer, &arm),
+            (signal @ (Signal::Requests | Signal::Latency), Over::Bins(width, count)) => {
+                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
+                let bins = Bins { until: question.until(), width_ms, count };
+                replicas_of::read(answer, metrics, &arm, bins, *signal == Signal::Latency)
+            }
+            (Signal::Requests | Signal::Latency, over) => {
+                let (until, latency) = (question.until(), asked.signal == Signal::Latency);
+                let grown = increase::read(answer, metrics, &arm, until)?;
+                let whose = Whose::new(&(latency, &arm));
+                let reading = match over {
+                    Over::Since(from) => {
+                        let agree = ends.agree(from, whose, grown.then);
+                        grown.reading(metrics, until, agree, latency)
+                    }
+                    _ => Ok(Grown::begins(until)),
+                };
+                ends.remember(until, whose, grown.now);
+                reading
+            }
+            _ => scalar::read(answer),
+        };
+        Ok(reading?)
+    }
+
+    /// What was counted of several arms in one question is comparable, or nobody's: what cannot be told of one is counted for
+    /// none, and durations have the bounds that all of them have.
+    fn fit_together(&self, mut readings: Vec<BackendResult<Reading>>) -> Vec<BackendResult<Reading>> {
+        for question in 0..self.questions.len() {
+            let asked = self.asked.iter().map(|asked| asked.question == Ok(question));
+            let arms = readings.iter_mut().zip(asked).filter(|(_, asked)| *asked);
+            let increases = arms.filter_map(|(reading, _)| match reading {
+                Ok(Reading::Increase(increase)) => Some(&mut increase.counted),
+                _ => None,
+            });
+            bounds::fit_together(increases.collect());
+        }
+        readings
+    }
+}
+
+/// The question that answers this query and as many of the others as it can.
+fn write(
+    metrics: &Metrics,
+    target: &Target,
+    queries: &[HealthQuery],
+    query: &HealthQuery,
+    clock: Clock,
+) -> Result<Question, AnswerError> {
+    // An alert fires now, whatever the time that is asked about.
+    let any_time = query.signal == Signal::CriticalAlerts;
+    let is_counted = matches!(query.signal, Signal::Requests | Signal::Latency);
+    let (over, until) = match query.span {
+        _ if any_time => (Over::Nothing, clock.settled()),
+        Span::Window(window) => (Over::Window(window), clock.settled()),
+        Span::Replicas { .. } if metrics.native && query.signal == Signal::Latency => {
+            return Err(AnswerError::NotMeasured("native histograms by replica".to_owned()));
+        }
+        Span::Replicas { width, bins } if is_counted => {
+            if !(1..=MAX_BINS).contains(&bins) || width < MIN_BIN || width > MAX_BIN {
+                return Err(AnswerError::Bins { bins, width, limit: MAX_BINS });
+            }
+            (Over::Bins(width, bins), clock.settled())
+        }
+        Span::Since(mark) if is_counted => {
+            let (from, until) = clock.since(mark)?;
+            (from.map_or(Over::Nothing, Over::Since), until)
+        }
+        span => return Err(AnswerError::NotMeasured(format!("{:?} over {span:?}", query.signal))),
+    };
+    let alike = |other: &&HealthQuery| other.signal == query.signal && (other.span == query.span || any_time);
+    let revisions = || queries.iter().filter(alike).map(|other| &*other.revision.hash);
+    let (about, scope) = match &query.signal {
+        Signal::Requests => (About::Requests, Scope::new(target, revisions())),
+        Signal::Latency => (About::Latency, Scope::new(target, revisions())),
+        Signal::CriticalAlerts => (About::Alerts, Scope::new(target, revisions())),
+        Signal::Named(name) => {
+            let template = target.query(name).ok_or_else(|| AnswerError::UnknownQuery(name.to_string()))?;
+            let text = template.fill_in(target, query);
+            let text = text.ok_or_else(|| AnswerError::CannotFillIn(name.to_string()))?;
+            (About::Text(text), Scope::default())
+        }
+        other => return Err(AnswerError::NotMeasured(format!("{other:?}"))),
+    };
+    Ok(Question::new(metrics, about, over, until, scope))
+}
+
+#[cfg(test)]
+mod tests;
