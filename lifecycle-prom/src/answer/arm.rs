@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{COUNT, Series};
-use crate::metrics::Metrics;
+use crate::metrics::Labels;
 use crate::target::Target;
 
 /// The labels and values that tell an arm from every other one: those of one revision of one deployment.
@@ -14,11 +14,15 @@ pub(crate) struct Arm {
 }
 
 impl Arm {
-    pub(crate) fn new(metrics: &Metrics, target: &Target, hash: &str) -> Self {
-        let labels = [(&metrics.namespace, &target.namespace), (&metrics.agent, &target.agent)];
-        let deployment =
-            labels.into_iter().filter_map(|(label, value)| Some((label.clone()?, value.clone())));
-        Self { deployment: deployment.collect(), revision: (metrics.revision.clone(), hash.to_owned()) }
+    /// The revision of this target with this hash, by these labels.
+    pub(crate) fn new(labels: &Labels, target: &Target, hash: &str) -> Self {
+        let of_deployment = [(&labels.namespace, &target.namespace), (&labels.agent, &target.agent)];
+        let of_deployment =
+            of_deployment.into_iter().filter_map(|(label, value)| Some((label.clone()?, value.clone())));
+        Self {
+            deployment: of_deployment.collect(),
+            revision: (labels.revision.clone(), labels.value.of(target, hash)),
+        }
     }
 
     /// Its series.

@@ -112,7 +112,7 @@ mod tests {
         let answer = Answer::Vector(series.chain([others]).collect());
         let metrics = Metrics::default().durations("d", unit).unwrap();
         let metrics = metrics.namespace_label(None).unwrap().agent_label(None).unwrap();
-        let arm = Arm::new(&metrics, &Target::new("", ""), "a");
+        let arm = Arm::new(&metrics.series, &Target::new("", ""), "a");
         read(&answer, &metrics, &arm).map_err(|error| error.to_string())
     }
 

@@ -110,7 +110,13 @@ mod tests {
 
     fn check(lines: Vec<Line>) -> Result<Reading, AnswerError> {
         let metrics = Metrics::default().namespace_label(None).unwrap().agent_label(None).unwrap();
-        read(&Answer::Matrix(lines), &metrics, &Arm::new(&metrics, &Target::new("", ""), "aaa"), BINS, false)
+        read(
+            &Answer::Matrix(lines),
+            &metrics,
+            &Arm::new(&metrics.series, &Target::new("", ""), "aaa"),
+            BINS,
+            false,
+        )
     }
 
     fn bins(bins: &[(u64, u64)]) -> Vec<Counted> {

@@ -101,7 +101,7 @@ fn what_is_no_answer_says_what_it_is() {
 }
 
 fn arm() -> Arm {
-    Arm::new(&Metrics::default(), &Target::new("n", "e"), "a")
+    Arm::new(&Metrics::default().series, &Target::new("n", "e"), "a")
 }
 
 /// A series of this revision.

@@ -86,7 +86,8 @@ impl HealthSource for TargetHealth {
     }
 
     fn capabilities(&self) -> HealthCapabilities {
-        HealthCapabilities::default().increases().replicas()
+        let able = HealthCapabilities::default().increases();
+        if self.shared.config.metrics.replica.is_empty() { able } else { able.replicas() }
     }
 
     fn knows(&self, name: &str) -> bool {

@@ -1,14 +1,19 @@
 //! The names of metrics and labels.
 
+mod labels;
 mod name;
+mod sets;
 
 use lifecycle_core::time::Millis;
 
+pub(crate) use labels::Labels;
+use labels::RevisionValue;
 pub use name::NameError;
 use name::{label, metric};
 
 /// How metrics and labels are called. The defaults are the names that most HTTP libraries write, and
-/// the labels that pods have.
+/// the labels that pods have; [`istio`](Self::istio), [`linkerd`](Self::linkerd),
+/// [`nginx_ingress`](Self::nginx_ingress) and [`envoy`](Self::envoy) are other places to start.
 ///
 /// # Example
 /// ```
@@ -25,12 +30,14 @@ pub struct Metrics {
     pub(crate) native: bool,
     pub(crate) code: String,
     pub(crate) failed_codes: String,
-    pub(crate) namespace: Option<String>,
-    pub(crate) agent: Option<String>,
-    pub(crate) revision: String,
+    pub(crate) series: Labels,
+    /// Of alerts; `None` is those of the series.
+    pub(crate) alerts: Option<Labels>,
     pub(crate) critical: (String, String),
     pub(crate) fixed: Vec<(String, String)>,
-    /// The first one that a series has is the name of its replica.
+    /// Of the series, and not of alerts.
+    pub(crate) of_series: Vec<(String, String)>,
+    /// The first one that a series has is the name of its replica; none where replicas are not told apart.
     pub(crate) replica: Vec<String>,
     /// Labels of the scraped targets' own series; `None` is those of the metrics.
     pub(crate) targets: Option<Vec<(String, String)>>,
@@ -67,11 +74,11 @@ impl Default for Metrics {
             native: false,
             code: "code".to_owned(),
             failed_codes: "5..".to_owned(),
-            namespace: Some("namespace".to_owned()),
-            agent: Some("agent".to_owned()),
-            revision: "revision".to_owned(),
+            series: Labels::of_pods(),
+            alerts: None,
             critical: ("severity".to_owned(), "critical".to_owned()),
             fixed: Vec::new(),
+            of_series: Vec::new(),
             replica: vec!["pod".to_owned(), "instance".to_owned()],
             targets: None,
             process_start: Some("process_start_time_seconds".to_owned()),
@@ -133,7 +140,7 @@ impl Metrics {
     /// # Errors
     /// When it is not the name of a label.
     pub fn namespace_label(mut self, name: Option<&str>) -> Result<Self, NameError> {
-        self.namespace = name.map(|name| label("namespace label", name)).transpose()?;
+        self.series.namespace = name.map(|name| label("namespace label", name)).transpose()?;
         Ok(self)
     }
 
@@ -143,7 +150,7 @@ impl Metrics {
     /// # Errors
     /// When it is not the name of a label.
     pub fn agent_label(mut self, name: Option<&str>) -> Result<Self, NameError> {
-        self.agent = name.map(|name| label("agent label", name)).transpose()?;
+        self.series.agent = name.map(|name| label("agent label", name)).transpose()?;
         Ok(self)
     }
 
@@ -152,7 +159,43 @@ impl Metrics {
     /// # Errors
     /// When it is not the name of a label.
     pub fn revision_label(mut self, name: &str) -> Result<Self, NameError> {
-        self.revision = label("revision label", name)?;
+        self.series.revision = label("revision label", name)?;
+        Ok(self)
+    }
+
+    /// What the label of the revision says, with `{namespace}`, `{agent}` and `{revision}` (the hash) for those of the arm.
+    /// Default `{revision}`.
+    ///
+    /// # Errors
+    /// When the revision is not in it, or there is another placeholder.
+    ///
+    /// # Example
+    /// ```
+    /// # use lifecycle_prom::Metrics;
+    /// // kube-prometheus-stack, which knows pods by the name of their workload
+    /// let metrics = Metrics::plain().revision_label("workload")?.revision_value("{agent}-{revision}")?;
+    /// assert!(Metrics::plain().revision_value("{agent}-{version}").is_err());
+    /// # Ok::<(), lifecycle_prom::NameError>(())
+    /// ```
+    pub fn revision_value(mut self, template: &str) -> Result<Self, NameError> {
+        self.series.value = RevisionValue::parse(template)?;
+        Ok(self)
+    }
+
+    /// The labels of namespace, agent and revision (its hash) that alerts have. Default: those of the series. `None` where alerts
+    /// have no such label.
+    ///
+    /// # Errors
+    /// When one is not the name of a label.
+    pub fn alert_labels(
+        mut self,
+        namespace: Option<&str>,
+        agent: Option<&str>,
+        revision: &str,
+    ) -> Result<Self, NameError> {
+        let name = |name: Option<&str>| name.map(|name| label("alert labels", name)).transpose();
+        let (namespace, agent, revision) = (name(namespace)?, name(agent)?, label("alert labels", revision)?);
+        self.alerts = Some(Labels { namespace, agent, revision, value: RevisionValue::hash() });
         Ok(self)
     }
 
@@ -162,6 +205,15 @@ impl Metrics {
     /// When it is not the name of a label.
     pub fn critical_alerts(mut self, name: &str, value: &str) -> Result<Self, NameError> {
         self.critical = (label("critical alerts", name)?, value.to_owned());
+        Ok(self)
+    }
+
+    /// One more label that the series of requests and durations must have, and nothing else has to.
+    ///
+    /// # Errors
+    /// When it is not the name of a label.
+    pub fn series_label(mut self, name: &str, value: &str) -> Result<Self, NameError> {
+        self.of_series.push((label("series label", name)?, value.to_owned()));
         Ok(self)
     }
 
@@ -208,6 +260,11 @@ impl Metrics {
     pub fn process_start(mut self, name: Option<&str>) -> Result<Self, NameError> {
         self.process_start = name.map(|name| metric("process start", name)).transpose()?;
         Ok(self)
+    }
+
+    /// The labels of alerts.
+    pub(crate) fn of_alerts(&self) -> &Labels {
+        self.alerts.as_ref().unwrap_or(&self.series)
     }
 
     /// How old the newest scrape of a revision may be. Default 150 s, more than two scrapes a minute apart. What is older

@@ -111,7 +111,11 @@ impl Questions {
         let question = self.questions.get(index).ok_or(AnswerError::Missing)?;
         let answer = answers.get(index).ok_or(AnswerError::Missing)?.as_ref().map_err(Clone::clone)?;
         let metrics = &self.metrics;
-        let arm = Arm::new(metrics, &self.target, &asked.hash);
+        let labels = match asked.signal {
+            Signal::CriticalAlerts => metrics.of_alerts(),
+            _ => &metrics.series,
+        };
+        let arm = Arm::new(labels, &self.target, &asked.hash);
         let reading = match (&asked.signal, question.over()) {
             (Signal::Requests, Over::Window(_)) => counts::read(answer, metrics, &arm),
             (Signal::Latency, Over::Window(_)) if metrics.native => native::read(answer, metrics, &arm),
@@ -172,7 +176,12 @@ fn write(
         _ if any_time => (Over::Nothing, clock.settled()),
         Span::Window(window) => (Over::Window(window), clock.settled()),
         Span::Replicas { .. } if metrics.native && query.signal == Signal::Latency => {
-            return Err(AnswerError::NotMeasured("native histograms by replica".to_owned()));
+            return Err(AnswerError::NotMeasured("a native histogram by replica".to_owned()));
+        }
+        Span::Replicas { .. } if metrics.replica.is_empty() => {
+            return Err(AnswerError::NotMeasured(
+                "what a proxy before all replicas counts by replica".to_owned(),
+            ));
         }
         Span::Replicas { width, bins } if is_counted => {
             if !(1..=MAX_BINS).contains(&bins) || width < MIN_BIN || width > MAX_BIN {
@@ -189,9 +198,9 @@ fn write(
     let alike = |other: &&HealthQuery| other.signal == query.signal && (other.span == query.span || any_time);
     let revisions = || queries.iter().filter(alike).map(|other| &*other.revision.hash);
     let (about, scope) = match &query.signal {
-        Signal::Requests => (About::Requests, Scope::new(target, revisions())),
-        Signal::Latency => (About::Latency, Scope::new(target, revisions())),
-        Signal::CriticalAlerts => (About::Alerts, Scope::new(target, revisions())),
+        Signal::Requests => (About::Requests, Scope::new(&metrics.series, target, revisions())),
+        Signal::Latency => (About::Latency, Scope::new(&metrics.series, target, revisions())),
+        Signal::CriticalAlerts => (About::Alerts, Scope::new(metrics.of_alerts(), target, revisions())),
         Signal::Named(name) => {
             let template = target.query(name).ok_or_else(|| AnswerError::UnknownQuery(name.to_string()))?;
             let text = template.fill_in(target, query);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::selector::Selector;
-use crate::metrics::Metrics;
+use crate::metrics::{Labels, Metrics};
 use crate::target::Target;
 
 /// Values of the labels that tell deployments and revisions apart.
@@ -15,53 +15,62 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// These revisions of this target.
-    pub(super) fn new<'r>(target: &Target, revisions: impl IntoIterator<Item = &'r str>) -> Self {
+    /// The revisions of this target with these hashes, by these labels.
+    pub(super) fn new<'r>(
+        labels: &Labels,
+        target: &Target,
+        hashes: impl IntoIterator<Item = &'r str>,
+    ) -> Self {
         Self {
             namespaces: BTreeSet::from([target.namespace.clone()]),
             agents: BTreeSet::from([target.agent.clone()]),
-            revisions: revisions.into_iter().map(str::to_owned).collect(),
+            revisions: hashes.into_iter().map(|hash| labels.value.of(target, hash)).collect(),
         }
     }
 
     /// The series of this metric that these are.
     pub(super) fn of<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
-        let revisions = self.revisions.iter().map(String::as_str);
-        self.of_deployments(metrics, metric).one_of(&metrics.revision, revisions)
+        let series = self.of_revisions(metrics, &metrics.series, metric);
+        metrics.of_series.iter().fold(series, |series, (label, value)| series.with(label, value))
     }
 
-    /// Those of the deployments as a whole, too: they have no revision.
-    pub(super) fn of_revisions_or_none<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+    /// The alerts of these and of the deployments as a whole, which have no revision.
+    pub(super) fn of_alerts<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+        let labels = metrics.of_alerts();
         let revisions = std::iter::once("").chain(self.revisions.iter().map(String::as_str));
-        self.of_deployments(metrics, metric).one_of(&metrics.revision, revisions)
+        self.of_deployments(metrics, labels, metric).one_of(&labels.revision, revisions)
     }
 
-    fn of_deployments<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+    /// The targets' own series of this metric.
+    pub(super) fn of_targets<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+        match &metrics.targets {
+            None => self.of_revisions(metrics, &metrics.series, metric),
+            Some(labels) => {
+                labels.iter().fold(Selector::new(metric), |series, (label, value)| series.with(label, value))
+            }
+        }
+    }
+
+    fn of_revisions<'m>(&self, metrics: &'m Metrics, labels: &'m Labels, metric: &'m str) -> Selector<'m> {
+        let revisions = self.revisions.iter().map(String::as_str);
+        self.of_deployments(metrics, labels, metric).one_of(&labels.revision, revisions)
+    }
+
+    fn of_deployments<'m>(&self, metrics: &'m Metrics, labels: &'m Labels, metric: &'m str) -> Selector<'m> {
         let mut series = Selector::new(metric);
         for (label, value) in &metrics.fixed {
             series = series.with(label, value);
         }
-        for (label, values) in [(&metrics.namespace, &self.namespaces), (&metrics.agent, &self.agents)] {
+        for (label, values) in [(&labels.namespace, &self.namespaces), (&labels.agent, &self.agents)] {
             if let Some(label) = label {
                 series = series.one_of(label, values.iter().map(String::as_str));
             }
         }
         series
     }
-
-    /// The targets' own series of this metric.
-    pub(super) fn of_targets<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
-        match &metrics.targets {
-            None => self.of(metrics, metric),
-            Some(labels) => {
-                labels.iter().fold(Selector::new(metric), |series, (label, value)| series.with(label, value))
-            }
-        }
-    }
 }
 
 /// The labels that tell arms apart, as PromQL lists them.
 pub(super) fn arms(metrics: &Metrics) -> String {
-    let labels = [metrics.namespace.as_deref(), metrics.agent.as_deref(), Some(&*metrics.revision)];
-    labels.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    metrics.series.listed()
 }

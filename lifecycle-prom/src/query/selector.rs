@@ -110,47 +110,4 @@ pub(super) fn at(mark: Mark) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_selector_is_written_with_its_matchers() {
-        let base = Selector::new("up");
-        assert_eq!(base.to_string(), "up");
-        let one = base.with("namespace", "default").one_of("revision", ["abc"]);
-        assert_eq!(one.to_string(), r#"up{namespace="default",revision="abc"}"#);
-        let two = one.one_of("arm", ["a.b", "c"]).one_of("rule", ["", "c"]);
-        assert_eq!(two.to_string(), r#"up{namespace="default",revision="abc",arm=~"a\\.b|c",rule=~"|c"}"#);
-    }
-
-    #[test]
-    fn no_value_ends_its_string() {
-        for (value, written) in [
-            (r#"a"} or up{b=""#, r#""a\x22} or up{b=\x22""#),
-            ("a\\", r#""a\\""#),
-            ("a\nb", r#""a\u000ab""#),
-            ("it's", r#""it\x27s""#),
-            ("grün", "\"grün\""),
-        ] {
-            assert_eq!(quoted(value), written);
-        }
-        let any = Selector::new("x").one_of("a", [".*", "b|c"]);
-        assert_eq!(any.to_string(), r#"x{a=~"\\.\\*|b\\|c"}"#);
-    }
-
-    #[test]
-    fn a_moment_is_written_to_the_millisecond() {
-        for (ms, written) in
-            [(1_700_000_000_123, "1700000000.123"), (5, "0.005"), (0, "0.000"), (-1500, "-1.500")]
-        {
-            assert_eq!(seconds(Mark(ms)), written);
-        }
-    }
-
-    #[test]
-    fn a_span_of_time_is_never_zero() {
-        for (ms, written) in [(300_000, "300s"), (1500, "1500ms"), (1, "1ms"), (0, "1ms")] {
-            assert_eq!(duration(Millis(ms)), written);
-        }
-    }
-}
+mod tests;

@@ -28,10 +28,10 @@ pub(super) fn latency(metrics: &Metrics, scope: &Scope, window: Millis) -> Strin
 /// revision.
 pub(super) fn alerts(metrics: &Metrics, scope: &Scope) -> String {
     let firing = scope
-        .of_revisions_or_none(metrics, "ALERTS")
+        .of_alerts(metrics, "ALERTS")
         .with("alertstate", "firing")
         .with(&metrics.critical.0, &metrics.critical.1);
-    format!("count by ({}) ({firing})", arms(metrics))
+    format!("count by ({}) ({firing})", metrics.of_alerts().listed())
 }
 
 /// These counts by arm, and those with a code that has failed by themselves.

@@ -12,6 +12,7 @@ mod measured;
 mod native;
 mod promtool;
 mod replicas;
+mod sets;
 
 use std::sync::Arc;
 use std::time::Duration;

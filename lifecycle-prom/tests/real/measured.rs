@@ -181,3 +181,46 @@ async fn queries_of_a_manifest_are_answered_or_say_what_is_wrong_with_them() {
         assert!(error.message.contains(said), "{name}: {error}");
     }
 }
+
+/// Prometheus' own parser reads names as they were meant, whatever is in them.
+#[tokio::test]
+async fn no_name_is_code() {
+    let replica = Target::start("edge", "aaa").await;
+    replica.counts(&[(200, 500)]);
+    let prometheus = Prometheus::start(&[&replica]).await;
+    let plain = health(&prometheus, Agent::new("default", "edge"));
+    replica.scraped(2).await;
+    becomes(&plain, &query(Signal::Requests, "aaa", WINDOW), &counts(0, 0)).await;
+    let hostile = [
+        "edge\"} or http_requests_total{agent=\"edge",
+        "edge\\",
+        "'edge'",
+        "`edge`",
+        ".*",
+        "edge|nobody",
+        "ed\nge",
+        "edge\0",
+        "edge\u{85}\u{2028}\u{10ffff}",
+        "{{agent}}",
+        "[a-z]+$",
+        "(?i)EDGE",
+        "\\x65dge",
+        "",
+    ];
+    for name in hostile {
+        let by_agent = health(&prometheus, Agent::new("default", name));
+        let by_namespace = health(&prometheus, Agent::new(name, "edge"));
+        for signal in [Signal::Requests, Signal::Latency, Signal::CriticalAlerts] {
+            // alone, and as one of several, which makes a regular expression of them
+            let both = ["aaa", "bbb"].map(|hash| query(signal.clone(), hash, WINDOW));
+            let of_name = [name, "bbb"].map(|hash| query(signal.clone(), hash, WINDOW));
+            for (health, queries) in [(&by_agent, &both), (&by_namespace, &both), (&plain, &of_name)] {
+                for answer in health.measure(queries).await {
+                    let nothing =
+                        if signal == Signal::CriticalAlerts { Reading::Scalar(0.0) } else { Reading::NoData };
+                    assert_eq!(answer.unwrap(), nothing, "{name:?}");
+                }
+            }
+        }
+    }
+}
