@@ -203,7 +203,7 @@ impl SequentialState {
     }
 
     /// ln E of both arms at the same time: the mean over the bounds.
-    fn together(&self) -> f64 {
+    pub(super) fn together(&self) -> f64 {
         crate::stats::ln_mean(self.evidence.iter().map(|evidence| evidence.ln_e()))
     }
 
