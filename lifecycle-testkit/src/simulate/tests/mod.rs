@@ -3,6 +3,7 @@
 mod faults;
 mod read;
 mod runs;
+mod sequential;
 
 use lifecycle_core::report::{Line, LineKind, OutcomeLine, Status};
 use lifecycle_core::spec::{Manifest, RolloutSpec};
