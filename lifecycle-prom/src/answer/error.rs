@@ -96,14 +96,6 @@ pub enum AnswerError {
         "a number where a native histogram is expected: name the metric with durations if it is a classic histogram"
     )]
     NotNative,
-    /// More replicas than are told apart.
-    #[error("{count} replicas are more than {limit}, which is how many are told apart")]
-    TooManyReplicas {
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        limit: usize,
-    },
     /// Bins that cannot be asked for.
     #[error("{bins} bins of {width} cannot be asked for: from 1 to {limit} of 1s to 1h are accepted")]
     Bins {
@@ -189,7 +181,6 @@ impl AnswerError {
             | Self::Buckets(_)
             | Self::NativeHistogram
             | Self::NotNative
-            | Self::TooManyReplicas { .. }
             | Self::Bins { .. }
             | Self::NotATime(_)
             | Self::AnotherMoment(_)

@@ -4,7 +4,6 @@
 //! guessed. What a warning goes with is incomplete and no answer.
 
 mod arm;
-pub(crate) mod bounds;
 pub(crate) mod counts;
 mod error;
 pub(crate) mod histogram;

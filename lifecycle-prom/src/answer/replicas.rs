@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lifecycle_core::backend::{Counted, Mark, Reading};
+use lifecycle_core::backend::{Counted, Counts, Histogram, Mark, Reading};
 
 use super::arm::Arm;
 use super::{Answer, AnswerError, Line, REPLICA, Series, UNKNOWN, Value, counts, histogram};
 use crate::metrics::Metrics;
 
-/// More replicas than one deployment has whose dispersion can be measured this way.
+/// How many are told apart. What there is beyond that is added up in as many groups, which vary as single ones do.
 const MAX_REPLICAS: usize = 500;
 
 /// The bins that were asked for.
@@ -39,11 +39,8 @@ pub(crate) fn read(
     if lines.is_empty() {
         return Ok(Reading::NoData);
     }
-    if lines.len() > MAX_REPLICAS {
-        return Err(AnswerError::TooManyReplicas { count: lines.len(), limit: MAX_REPLICAS });
-    }
     let rows = lines.values().map(|lines| row(lines, metrics, arm, bins, latency));
-    Ok(Reading::Replicas(complete(rows.collect::<Result<_, _>>()?)))
+    Ok(Reading::Replicas(grouped(complete(rows.collect::<Result<_, _>>()?))))
 }
 
 /// The bins of one replica.
@@ -90,10 +87,35 @@ fn complete(rows: Vec<Row>) -> Vec<Vec<Counted>> {
     kept.into_iter().map(|row| of_whole(row).filter_map(|(bin, _)| bin).collect()).collect()
 }
 
+/// At most as many rows as are told apart: the others are added to them.
+fn grouped(mut rows: Vec<Vec<Counted>>) -> Vec<Vec<Counted>> {
+    let beyond = rows.split_off(rows.len().min(MAX_REPLICAS));
+    for (at, row) in beyond.into_iter().enumerate() {
+        for (sum, more) in rows[at % MAX_REPLICAS].iter_mut().zip(row) {
+            *sum = added(sum, more);
+        }
+    }
+    rows
+}
+
+/// The sum of two counts. Durations in other buckets are left out.
+fn added(sum: &Counted, more: Counted) -> Counted {
+    match (sum, more) {
+        (Counted::Requests(sum), Counted::Requests(more)) => {
+            let failed = sum.failed.saturating_add(more.failed);
+            let requests = sum.requests.saturating_add(more.requests);
+            Counted::Requests(Counts::new(failed, requests).unwrap_or(*sum))
+        }
+        (Counted::Durations(sum), Counted::Durations(more)) if sum.bounds_us == more.bounds_us => {
+            let counts = sum.counts.iter().zip(more.counts).map(|(sum, more)| sum.saturating_add(more));
+            Counted::Durations(Histogram::new(sum.bounds_us.clone(), counts.collect()))
+        }
+        (sum, _) => sum.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use lifecycle_core::backend::Counts;
-
     use super::*;
     use crate::answer::{COUNT, FAILED};
     use crate::target::Target;
@@ -146,6 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn more_replicas_than_are_told_apart_are_groups() {
+        let many = (0..502).map(|n| line(&format!("{n:03}"), "", [1.0, 2.0, 3.0, 4.0])).collect();
+        let Ok(Reading::Replicas(rows)) = check(many) else { panic!("no replicas") };
+        assert_eq!(rows.len(), 500);
+        assert_eq!(rows[1], bins(&[(0, 2), (0, 4), (0, 6), (0, 8)]));
+        assert_eq!(rows[2], bins(&[(0, 1), (0, 2), (0, 3), (0, 4)]));
+        let durations =
+            |counts: &[u64]| Counted::Durations(Histogram::new([10].as_slice().into(), counts.to_vec()));
+        assert_eq!(added(&durations(&[1, 2]), durations(&[3, 4])), durations(&[4, 6]));
+        assert_eq!(added(&durations(&[1, 2]), bins(&[(0, 1)])[0].clone()), durations(&[1, 2]));
+    }
+
+    #[test]
     fn an_answer_to_another_question_is_an_error() {
         let mut elsewhere = line("a", "", [1.0; 4]);
         elsewhere.values[0].0 = 61.0;
@@ -153,8 +188,6 @@ mod tests {
         let mut before = line("a", "", [1.0; 4]);
         before.values[0].0 = 0.0;
         assert_eq!(check(vec![before]), Err(AnswerError::AnotherMoment("a value at 0".into())));
-        let many = (0..501).map(|n| line(&n.to_string(), "", [1.0; 4])).collect();
-        assert_eq!(check(many), Err(AnswerError::TooManyReplicas { count: 501, limit: 500 }));
         assert!(check(vec![line("a", "", [1.0, -7.0, 1.0, 1.0])]).is_err());
     }
 }

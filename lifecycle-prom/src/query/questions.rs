@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifecycle_core::backend::{BackendError, BackendResult, HealthQuery, Reading, Signal, Span};
+use lifecycle_core::backend::{BackendResult, HealthQuery, Reading, Signal, Span};
 use lifecycle_core::time::Millis;
 
 use super::clock::Clock;
@@ -11,7 +11,7 @@ use super::question::{About, Over, Question};
 use super::scope::Scope;
 use crate::answer::increase::{self, Grown};
 use crate::answer::replicas::{self as replicas_of, Bins};
-use crate::answer::{Answer, AnswerError, Arm, bounds, counts, histogram, native, scalar};
+use crate::answer::{Answer, AnswerError, Arm, counts, histogram, native, scalar};
 use crate::metrics::Metrics;
 use crate::target::Target;
 
@@ -56,12 +56,23 @@ pub struct Questions {
     asked: Vec<Asked>,
 }
 
-/// One health query: whose answer it is made of, or why it cannot be asked.
+/// One health query.
 #[derive(Clone, Debug)]
 struct Asked {
-    question: Result<usize, AnswerError>,
+    how: How,
     signal: Signal,
     hash: Arc<str>,
+}
+
+/// Where the answer to a health query comes from.
+#[derive(Clone, Debug)]
+enum How {
+    /// From that to this question.
+    Asked(usize),
+    /// Nothing has to be asked.
+    Known(Reading),
+    /// It cannot be asked.
+    Never(AnswerError),
 }
 
 impl Questions {
@@ -71,14 +82,18 @@ impl Questions {
         let mut questions: Vec<Question> = Vec::new();
         let mut asked = Vec::with_capacity(queries.len());
         for query in queries {
-            let question = write(metrics, target, queries, query, clock).map(|question| {
-                questions.iter().position(|known| *known == question).unwrap_or_else(|| {
-                    questions.push(question);
-                    questions.len() - 1
-                })
-            });
+            let how = match write(metrics, target, queries, query, clock) {
+                _ if is_of_no_replica(metrics, query) => How::Known(Reading::Replicas(Vec::new())),
+                Err(error) => How::Never(error),
+                Ok(question) => {
+                    How::Asked(questions.iter().position(|known| *known == question).unwrap_or_else(|| {
+                        questions.push(question);
+                        questions.len() - 1
+                    }))
+                }
+            };
             let hash = Arc::clone(&query.revision.hash);
-            asked.push(Asked { question, signal: query.signal.clone(), hash });
+            asked.push(Asked { how, signal: query.signal.clone(), hash });
         }
         Self { metrics: metrics.clone(), target: target.clone(), questions, asked }
     }
@@ -98,7 +113,7 @@ impl Questions {
         ends: &mut Ends,
     ) -> Vec<BackendResult<Reading>> {
         let readings: Vec<_> = self.asked.iter().map(|asked| self.reading(asked, answers, ends)).collect();
-        self.fit_together(readings)
+        self.counted_for_all_or_none(readings)
     }
 
     fn reading(
@@ -107,7 +122,11 @@ impl Questions {
         answers: &[BackendResult<Answer>],
         ends: &mut Ends,
     ) -> BackendResult<Reading> {
-        let index = *asked.question.as_ref().map_err(|error| BackendError::from(error.clone()))?;
+        let index = match &asked.how {
+            How::Asked(index) => *index,
+            How::Known(reading) => return Ok(reading.clone()),
+            How::Never(error) => return Err(error.clone().into()),
+        };
         let question = self.questions.get(index).ok_or(AnswerError::Missing)?;
         let answer = answers.get(index).ok_or(AnswerError::Missing)?.as_ref().map_err(Clone::clone)?;
         let metrics = &self.metrics;
@@ -145,20 +164,37 @@ impl Questions {
         Ok(reading?)
     }
 
-    /// What was counted of several arms in one question is comparable, or nobody's: what cannot be told of one is counted for
-    /// none, and durations have the bounds that all of them have.
-    fn fit_together(&self, mut readings: Vec<BackendResult<Reading>>) -> Vec<BackendResult<Reading>> {
-        for question in 0..self.questions.len() {
-            let asked = self.asked.iter().map(|asked| asked.question == Ok(question));
-            let arms = readings.iter_mut().zip(asked).filter(|(_, asked)| *asked);
-            let increases = arms.filter_map(|(reading, _)| match reading {
-                Ok(Reading::Increase(increase)) => Some(&mut increase.counted),
-                _ => None,
-            });
-            bounds::fit_together(increases.collect());
+    /// What cannot be told of one arm is counted for no arm of the same question: they are counted over the same time.
+    fn counted_for_all_or_none(
+        &self,
+        mut readings: Vec<BackendResult<Reading>>,
+    ) -> Vec<BackendResult<Reading>> {
+        let question = |at: usize| match self.asked[at].how {
+            How::Asked(question) => Some(question),
+            How::Known(_) | How::Never(_) => None,
+        };
+        let untold: Vec<usize> = (0..readings.len())
+            .filter(|at| matches!(&readings[*at], Ok(Reading::Increase(one)) if one.counted.is_none()))
+            .filter_map(question)
+            .collect();
+        for (at, reading) in readings.iter_mut().enumerate() {
+            if let (Some(question), Ok(Reading::Increase(increase))) = (question(at), reading)
+                && untold.contains(&question)
+            {
+                increase.counted = None;
+            }
         }
         readings
     }
+}
+
+/// Is this about replicas whose durations are in native histograms? Those are not told apart: no step of a range query could tell
+/// their two ends apart either.
+fn is_of_no_replica(metrics: &Metrics, query: &HealthQuery) -> bool {
+    metrics.native
+        && query.signal == Signal::Latency
+        && matches!(query.span, Span::Replicas { .. })
+        && !metrics.replica.is_empty()
 }
 
 /// The question that answers this query and as many of the others as it can.
@@ -175,9 +211,6 @@ fn write(
     let (over, until) = match query.span {
         _ if any_time => (Over::Nothing, clock.settled()),
         Span::Window(window) => (Over::Window(window), clock.settled()),
-        Span::Replicas { .. } if metrics.native && query.signal == Signal::Latency => {
-            return Err(AnswerError::NotMeasured("a native histogram by replica".to_owned()));
-        }
         Span::Replicas { .. } if metrics.replica.is_empty() => {
             return Err(AnswerError::NotMeasured(
                 "what a proxy before all replicas counts by replica".to_owned(),

@@ -1,4 +1,4 @@
-use lifecycle_core::backend::{Counted, Counts, ErrorKind, Increase, Mark};
+use lifecycle_core::backend::{BackendError, Counted, Counts, ErrorKind, Increase, Mark};
 use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
 
@@ -254,4 +254,16 @@ fn an_increase_is_asked_for_at_its_moment() {
         let promql = question.promql();
         assert!(promql.contains("@ 1700000000.000") && promql.contains("[9s]"), "{promql}");
     }
+}
+
+/// A source that tells the requests of replicas apart, and not their durations, has none to tell.
+#[test]
+fn durations_in_native_histograms_are_of_no_replica() {
+    let metrics = Metrics::default().native_durations("d", crate::DurationUnit::Seconds).unwrap();
+    let bins = Span::Replicas { width: Millis::from_secs(60), bins: 5 };
+    let query = HealthQuery::over(Signal::Latency, query(Signal::Latency, "aaa", 0).revision, bins);
+    let questions = Questions::new(&metrics, &target(), &[query], Clock::new(Mark(1_000_500), Millis(1000)));
+    assert!(questions.questions().is_empty());
+    let readings = questions.readings(&[], &mut Ends::new());
+    assert_eq!(*readings[0].as_ref().unwrap(), Reading::Replicas(vec![]));
 }
