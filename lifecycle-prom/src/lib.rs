@@ -34,6 +34,6 @@ pub mod query;
 mod target;
 
 #[cfg(feature = "reqwest")]
-pub use client::{ConfigError, PrometheusConfig, PrometheusSource};
+pub use client::{ConfigError, Connection, Pem, PrometheusConfig, PrometheusSource};
 pub use metrics::{DurationUnit, Metrics, NameError};
 pub use target::Target;

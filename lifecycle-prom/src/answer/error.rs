@@ -189,6 +189,21 @@ impl AnswerError {
     }
 }
 
+impl AnswerError {
+    /// Is it about what was asked, so that another server with the same data would say the same?
+    #[must_use]
+    pub fn is_of_question(&self) -> bool {
+        match self {
+            Self::Refused { error_type, .. } => {
+                matches!(error_type.as_str(), "bad_data" | "execution" | "timeout" | "canceled" | "not_found")
+            }
+            Self::Status { status, .. } => matches!(status, 400 | 413 | 414 | 422),
+            Self::Redirect { .. } | Self::Html { .. } | Self::NotTheApi { .. } => false,
+            _ => true,
+        }
+    }
+}
+
 impl From<AnswerError> for BackendError {
     fn from(error: AnswerError) -> Self {
         Self::new("prometheus", "measure", error.kind(), error.to_string())

@@ -1,130 +1,230 @@
-//! One question over HTTP.
+//! One question over HTTP, at one of several addresses.
 
-use std::error::Error as _;
-use std::fmt;
+use std::fmt::{self, Display};
+use std::pin::pin;
 
 use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind};
 use reqwest::header::LOCATION;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
-use tokio::sync::Semaphore;
+use reqwest::{RequestBuilder, Response};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use super::config::{ConfigError, PrometheusConfig};
-use crate::answer::{self, Answer, AnswerError};
+use super::config::Limits;
+use super::connection::{Address, ConfigError, Connection};
+use super::credentials::Signer;
+use super::endpoints::{Dead, Endpoints};
+use super::tls::{Clients, of_tls, with_causes};
+use crate::answer::AnswerError;
 
-/// Asks; keeps connections.
+/// Asks; keeps connections, and remembers how it went with each address.
 pub(super) struct Caller {
-    client: Client,
-    config: PrometheusConfig,
+    addresses: Vec<Address>,
+    endpoints: Endpoints,
+    clients: Clients,
+    signer: Signer,
+    limits: Limits,
     places: Semaphore,
 }
 
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Request<'a> {
+    /// A form, to which the time is added that somebody waits for the answer.
+    Form(&'a str, &'a [(&'static str, String)]),
+}
+
+/// What came back.
+pub(super) type Reader<T> = fn(u16, Option<&str>, &[u8]) -> Result<T, AnswerError>;
+
+/// Why there is no answer from one address.
+struct Failure {
+    kind: ErrorKind,
+    problem: String,
+    /// Is it about the question, so that another address would say the same?
+    of_question: bool,
+}
+
 impl Caller {
-    pub(super) fn new(config: &PrometheusConfig) -> Result<Self, ConfigError> {
-        let mut builder = Client::builder()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .connect_timeout(config.deadline)
-            .default_headers(config.headers.clone());
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Somebody else may have just done so: theirs is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        if config.base_url.scheme() == "http" {
-            // No authority is needed then, and a small image may have none installed.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| ConfigError::Client(with_causes(&error)))?;
-        Ok(Self { client, config: config.clone(), places: Semaphore::new(config.concurrency) })
+    pub(super) fn new(connection: &Connection, limits: Limits) -> Result<Self, ConfigError> {
+        Ok(Self {
+            addresses: connection.addresses.clone(),
+            endpoints: Endpoints::new(connection.addresses.len(), limits.rest),
+            clients: Clients::new(connection)?,
+            signer: Signer::new(&connection.credentials)?,
+            limits,
+            places: Semaphore::new(limits.concurrency),
+        })
     }
 
-    /// The answer of this path of the API to this form, an error at the deadline.
-    pub(super) async fn ask(
+    /// The first answer of one of the addresses, an error at the deadline or when none has an answer.
+    pub(super) async fn ask<T>(
         &self,
-        path: &str,
-        form: &[(&'static str, String)],
+        request: Request<'_>,
+        read: Reader<T>,
         deadline: Instant,
-    ) -> BackendResult<Answer> {
-        timeout_at(deadline, self.call(path, form, deadline)).await.unwrap_or_else(|_| Err(self.late()))
+    ) -> BackendResult<T> {
+        let Ok(place) = timeout_at(deadline, self.place()).await else { return Err(self.late()) };
+        let _place = place?;
+        let order = self.endpoints.order(Instant::now());
+        let mut error = None;
+        for (tried, address) in order.iter().enumerate() {
+            let Some(attempt) = self.endpoints.begin(*address) else { continue };
+            let address = &self.addresses[attempt.address];
+            // what is left is shared by those that are left
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(order.len() - tried).unwrap_or(1);
+            let until = Instant::now() + share;
+            let answer = timeout_at(until, self.call(address, request, read, until)).await;
+            let within = if order.len() == 1 { self.limits.deadline } else { share };
+            match answer.unwrap_or_else(|_| Err(Failure::late(within.as_millis()))) {
+                Ok(answer) => {
+                    attempt.answered();
+                    return Ok(answer);
+                }
+                Err(Failure { kind, problem, of_question: true }) => {
+                    attempt.answered();
+                    return Err(failed(kind, address, &problem));
+                }
+                Err(Failure { kind, problem, .. }) => {
+                    attempt.failed(Instant::now(), kind, &problem);
+                    error = Some(joined(error, failed(kind, address, &problem)));
+                }
+            }
+        }
+        // somebody else finds out about the only address
+        Err(error.or_else(|| self.alive().err()).unwrap_or_else(|| self.late()))
+    }
+
+    /// One of the places for questions on their way. Whoever waits for one hears of it when every address has died.
+    async fn place(&self) -> BackendResult<SemaphorePermit<'_>> {
+        let mut failures = self.endpoints.failures();
+        let mut place = pin!(self.places.acquire());
+        loop {
+            self.alive()?;
+            tokio::select! {
+                place = &mut place => {
+                    // never closed: there is always a permit to come
+                    return place.map_err(|closed| failed(ErrorKind::Transient, &self.addresses[0], &closed));
+                }
+                // never closed either
+                _ = failures.changed() => {}
+            }
+        }
     }
 
     /// There was no answer at the deadline.
     pub(super) fn late(&self) -> BackendError {
-        let within = self.config.deadline.as_millis();
-        self.failed(ErrorKind::Transient, &format!("no answer within {within} ms"))
+        let Failure { kind, problem, .. } = Failure::late(self.limits.deadline.as_millis());
+        failed(kind, &self.addresses[0], &problem)
     }
 
-    async fn call(
+    /// An error when every address is known to be dead.
+    fn alive(&self) -> BackendResult<()> {
+        let Some(Dead { kind, problem, times, again_in }) = self.endpoints.dead(Instant::now()) else {
+            return Ok(());
+        };
+        let again = match again_in.as_millis() {
+            0 => "is being tried again".to_owned(),
+            ms => format!("is tried again in {ms} ms"),
+        };
+        let known =
+            format!("not asked: it has failed {times} times in a row, and {again}; at last: {problem}");
+        Err(failed(kind, &self.addresses[0], &known))
+    }
+
+    async fn call<T>(
         &self,
-        path: &str,
-        form: &[(&'static str, String)],
-        deadline: Instant,
-    ) -> BackendResult<Answer> {
-        // Never closed: there is always a permit to come.
-        let _place =
-            self.places.acquire().await.map_err(|closed| self.failed(ErrorKind::Transient, &closed))?;
-        // Prometheus gives up, too, when nobody waits any more.
-        let timeout = format!("{}ms", (deadline - Instant::now()).as_millis().max(1));
-        let mut url = self.config.base_url.clone();
-        url.set_path(&format!("{}{path}", url.path()));
-        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, &**value)).collect();
-        let form = [form, vec![("timeout", &*timeout)]].concat();
-        let mut request = self.client.post(url).form(&form);
-        if let Some((user, password)) = &self.config.basic {
-            request = request.basic_auth(user, Some(password));
-        }
-        let mut response = request.send().await.map_err(|error| self.broken(error))?;
+        address: &Address,
+        request: Request<'_>,
+        read: Reader<T>,
+        until: Instant,
+    ) -> Result<T, Failure> {
+        let request = self.request(address, request, until).await;
+        let request = self.signer.sign(request).await.map_err(|problem| Failure {
+            kind: ErrorKind::Unauthorized,
+            problem,
+            of_question: false,
+        })?;
+        let mut response = request.send().await.map_err(Failure::of_transport)?;
         let status = response.status().as_u16();
         let location = response
             .headers()
             .get(LOCATION)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let body = self.body(&mut response).await?;
-        answer::read(status, location.as_deref(), &body).map_err(|error| self.failed(error.kind(), &error))
+        read(status, location.as_deref(), &body).map_err(|error| Failure::of_answer(&error))
     }
 
-    async fn body(&self, response: &mut Response) -> BackendResult<Vec<u8>> {
-        let limit = self.config.max_answer_bytes;
+    async fn request(&self, address: &Address, request: Request<'_>, until: Instant) -> RequestBuilder {
+        let client = self.clients.get().await;
+        let url = |path: &str| {
+            let mut url = address.url.clone();
+            url.set_path(&format!("{}{path}", url.path()));
+            url
+        };
+        match request {
+            Request::Form(path, form) => {
+                // Prometheus gives up, too, when nobody waits any more.
+                let left = until.saturating_duration_since(Instant::now());
+                let timeout = format!("{}ms", left.as_millis().max(1));
+                let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, &**value)).collect();
+                client.post(url(path)).form(&[form, vec![("timeout", &*timeout)]].concat())
+            }
+        }
+    }
+
+    async fn body(&self, response: &mut Response) -> Result<Vec<u8>, Failure> {
+        let limit = self.limits.max_answer_bytes;
         let mut body = Vec::new();
         loop {
-            match response.chunk().await.map_err(|error| self.broken(error))? {
+            match response.chunk().await.map_err(Failure::of_transport)? {
                 None => return Ok(body),
                 Some(chunk) if body.len() + chunk.len() > limit => {
-                    let error = AnswerError::TooLarge { limit };
-                    return Err(self.failed(error.kind(), &error));
+                    return Err(Failure::of_answer(&AnswerError::TooLarge { limit }));
                 }
                 Some(chunk) => body.extend_from_slice(&chunk),
             }
         }
     }
+}
 
-    fn broken(&self, error: reqwest::Error) -> BackendError {
-        self.failed(ErrorKind::Transient, &with_causes(&error.without_url()))
+impl Failure {
+    fn late(ms: u128) -> Self {
+        let problem = format!("no answer within {ms} ms");
+        Self { kind: ErrorKind::Transient, problem, of_question: false }
     }
 
-    fn failed(&self, kind: ErrorKind, problem: &dyn fmt::Display) -> BackendError {
-        BackendError::new("prometheus", "measure", kind, format!("{}: {problem}", self.config.shown))
+    fn of_transport(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        match of_tls(&error) {
+            Some((problem, refused)) => {
+                let kind = if refused { ErrorKind::Unauthorized } else { ErrorKind::Invalid };
+                Self { kind, problem: format!("TLS: {problem}"), of_question: false }
+            }
+            None => Self { kind: ErrorKind::Transient, problem: with_causes(&error), of_question: false },
+        }
     }
+
+    fn of_answer(error: &AnswerError) -> Self {
+        Self { kind: error.kind(), problem: error.to_string(), of_question: error.is_of_question() }
+    }
+}
+
+fn failed(kind: ErrorKind, address: &Address, problem: &dyn Display) -> BackendError {
+    BackendError::new("prometheus", "measure", kind, format!("{}: {problem}", address.shown))
+}
+
+/// What all addresses have said. Where one may answer the next time, asking again may help.
+fn joined(before: Option<BackendError>, next: BackendError) -> BackendError {
+    let Some(before) = before else { return next };
+    let kind = if next.kind == ErrorKind::Transient { next.kind } else { before.kind };
+    let message = format!("{}; {}", before.message, next.message);
+    BackendError::new("prometheus", "measure", kind, message)
 }
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("url", &self.config.shown).finish_non_exhaustive()
+        let addresses: Vec<&str> = self.addresses.iter().map(|address| &*address.shown).collect();
+        f.debug_struct("Caller").field("addresses", &addresses).finish_non_exhaustive()
     }
-}
-
-/// An error of reqwest says what failed, and its causes say why.
-fn with_causes(error: &reqwest::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        cause = next.source();
-    }
-    said
 }

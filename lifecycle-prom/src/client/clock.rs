@@ -7,7 +7,8 @@ use lifecycle_core::time::Millis;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use super::call::Caller;
+use super::call::{Caller, Request};
+use crate::answer;
 use crate::query::{CLOCK, Clock};
 
 /// For how long an answer is good: looks at about the same time are about the same moment, and share questions.
@@ -34,7 +35,8 @@ impl ClockReader {
         {
             return Ok(clock);
         }
-        let answer = caller.ask("api/v1/query", &[("query", CLOCK.to_owned())], deadline).await?;
+        let form = [("query", CLOCK.to_owned())];
+        let answer = caller.ask(Request::Form("api/v1/query", &form), answer::read, deadline).await?;
         let clock = Clock::read(&answer, settle)?;
         *last = Some((Instant::now(), clock));
         Ok(clock)

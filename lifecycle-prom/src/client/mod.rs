@@ -3,6 +3,10 @@
 mod call;
 mod clock;
 mod config;
+mod connection;
+mod credentials;
+mod endpoints;
+mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +14,13 @@ use async_trait::async_trait;
 use lifecycle_core::backend::{BackendResult, HealthCapabilities, HealthQuery, HealthSource, Reading};
 use tokio::time::Instant;
 
+use crate::answer;
 use crate::query::{Ends, Questions};
 use crate::target::Target;
-use call::Caller;
+use call::{Caller, Request};
 use clock::ClockReader;
-pub use config::{ConfigError, PrometheusConfig};
+pub use config::PrometheusConfig;
+pub use connection::{ConfigError, Connection, Pem};
 
 /// One Prometheus, shared by the health sources of any number of rollouts. Cheap to clone.
 ///
@@ -24,6 +30,8 @@ pub use config::{ConfigError, PrometheusConfig};
 ///   The others wait, and their deadline runs.
 /// - What is counted since an earlier answer of this source is counted exactly, and by this source alone: another one, also of the
 ///   same Prometheus, does not know what the earlier answer has ended with. So keep one.
+/// - Where it has several addresses, the next one is asked when one does not answer; one that is dead is waited for by one question
+///   at a time, and while all are, every question fails at once.
 /// - Redirects are not followed, proxies of the environment are not used, and answers are read up to a limit.
 #[derive(Clone, Debug)]
 pub struct PrometheusSource {
@@ -51,7 +59,7 @@ impl PrometheusSource {
     /// # Errors
     /// When the configuration cannot be used.
     pub fn new(config: PrometheusConfig) -> Result<Self, ConfigError> {
-        let caller = Caller::new(&config)?;
+        let caller = Caller::new(&config.prometheus, config.limits)?;
         let shared = Shared { config, caller, clock: ClockReader::default(), ends: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -70,16 +78,16 @@ impl HealthSource for TargetHealth {
         if queries.is_empty() {
             return Vec::new();
         }
-        let deadline = Instant::now() + config.deadline;
+        let deadline = Instant::now() + config.limits.deadline;
         let clock = match clock.read(caller, config.settle, deadline).await {
             Ok(clock) => clock,
             Err(error) => return vec![Err(error); queries.len()],
         };
         let questions = Questions::new(&config.metrics, &self.target, queries, clock);
-        let asked = questions
-            .questions()
-            .iter()
-            .map(async |question| caller.ask(question.path(), &question.parameters(), deadline).await);
+        let asked = questions.questions().iter().map(async |question| {
+            let form = question.parameters();
+            caller.ask(Request::Form(question.path(), &form), answer::read, deadline).await
+        });
         let answers = futures::future::join_all(asked).await;
         // whoever panicked with it has remembered too little, which costs a look
         questions.readings(&answers, &mut ends.lock().unwrap_or_else(PoisonError::into_inner))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// What a request is answered with.
 #[derive(Clone, Debug)]
@@ -54,16 +54,22 @@ struct Seen {
 
 impl Server {
     pub async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), reply).await
+    }
+
+    async fn start_at(addr: SocketAddr, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let reply = Arc::new(reply);
         let of_task = Arc::clone(&seen);
         let task = tokio::spawn(async move {
+            // they end with the server
+            let mut connections = JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
                 let (seen, reply) = (Arc::clone(&of_task), Arc::clone(&reply));
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     // A client that goes away is part of many a test.
                     let _ = serve(stream, &seen, &*reply).await;
                 });
@@ -74,16 +80,25 @@ impl Server {
 
     /// One that knows what time it is, and has this reply to every other question.
     pub async fn prometheus(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::prometheus_at(SocketAddr::from(([127, 0, 0, 1], 0)), reply).await
+    }
+
+    /// One at this address.
+    pub async fn prometheus_at(
+        addr: SocketAddr,
+        reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let clock =
             Reply::new(200, r#"{"status":"success","data":{"resultType":"scalar","result":[1000,"1000"]}}"#);
-        Self::start(move |request| if asks_for_time(request) { clock.clone() } else { reply(request) }).await
+        let reply = move |request: &str| if asks_for_time(request) { clock.clone() } else { reply(request) };
+        Self::start_at(addr, reply).await
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Stops listening; the address where nothing listens any more.
+    /// Stops listening, and ends every connection; the address where nothing listens any more.
     pub async fn stop(self) -> SocketAddr {
         self.task.abort();
         while !self.task.is_finished() {

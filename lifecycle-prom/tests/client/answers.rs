@@ -1,46 +1,13 @@
-//! The client against servers that do what servers do on a bad day.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by panicking")]
+//! Answers, and what comes in their place.
 
-mod support;
-
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifecycle_core::backend::{BackendError, ErrorKind, HealthSource, Reading, Signal};
-use lifecycle_core::time::Millis;
-use lifecycle_prom::{PrometheusConfig, PrometheusSource, Target};
-use support::query;
-use support::server::{Reply, Server};
+use lifecycle_core::backend::{ErrorKind, Reading, Signal};
+use lifecycle_prom::{Connection, PrometheusConfig, PrometheusSource, Target};
 
-const WINDOW: Millis = Millis::from_secs(60);
-/// For answers that never come.
-const SHORT: Duration = Duration::from_millis(300);
-
-fn success(result: &str) -> String {
-    format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{result}]}}}}"#)
-}
-
-fn config(server: &Server) -> PrometheusConfig {
-    PrometheusConfig::new(&server.url()).unwrap()
-}
-
-fn health(config: PrometheusConfig) -> Arc<dyn HealthSource> {
-    let queries = [("depth", "sum(depth)"), ("age", "max(age)")];
-    let queries = queries.map(|(name, text)| (name.into(), text.into()));
-    let target = Target::new("default", "edge").with_queries(&queries).unwrap();
-    PrometheusSource::new(config).unwrap().for_target(target)
-}
-
-fn named(name: &str) -> Signal {
-    Signal::Named(name.into())
-}
-
-/// The error of one question.
-async fn error(config: PrometheusConfig) -> BackendError {
-    let mut answers = health(config).measure(&[query(Signal::Requests, "aaa", WINDOW)]).await;
-    assert_eq!(answers.len(), 1);
-    answers.remove(0).unwrap_err()
-}
+use super::support::query;
+use super::support::server::{Reply, Server};
+use super::{SHORT, WINDOW, config, error, health, named, over, success};
 
 #[tokio::test]
 async fn one_question_answers_for_both_arms() {
@@ -81,24 +48,6 @@ async fn a_target_knows_its_own_queries() {
     let answer = health.measure(&[query(named("other"), "aaa", WINDOW)]).await.remove(0);
     assert_eq!(answer.unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(server.questions(), [""; 0]);
-}
-
-#[tokio::test]
-async fn whoever_asks_says_who_it_is() {
-    let server = Server::start(|_| Reply::new(401, "who are you?")).await;
-    let with_password = server.url().replace("http://", "http://me:pass%40word@");
-    for (config, header) in [
-        (config(&server).basic_auth("me", "pass@word"), "authorization: basic bwu6cgfzc0b3b3jk"),
-        (PrometheusConfig::new(&with_password).unwrap(), "authorization: basic bwu6cgfzc0b3b3jk"),
-        (config(&server).bearer_token("abc").unwrap(), "authorization: bearer abc"),
-        (config(&server).header("X-Scope-OrgID", "edge").unwrap(), "x-scope-orgid: edge"),
-    ] {
-        let error = error(config).await;
-        assert_eq!(error.kind, ErrorKind::Unauthorized);
-        assert!(!error.to_string().contains("pass"), "{error}");
-        let last = server.requests().pop().unwrap().to_ascii_lowercase();
-        assert!(last.contains(&format!("{header}\r\n")), "{header}: {last}");
-    }
 }
 
 #[tokio::test]
@@ -153,7 +102,7 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = Server::start(|_| Reply::new(200, &success(""))).await;
     let location = format!("Location: {}/login\r\n", elsewhere.url());
     let server = Server::start(move |_| Reply::with(302, &location, "")).await;
-    let error = error(config(&server).bearer_token("secret").unwrap()).await;
+    let error = error(over(Connection::new(&server.url()).unwrap().bearer_token("secret").unwrap())).await;
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.message.contains(&format!("sends to \"{}/login\"", elsewhere.url())), "{error}");
     assert_eq!(elsewhere.requests(), [""; 0]);
@@ -168,6 +117,16 @@ async fn an_answer_without_end_is_read_up_to_a_limit() {
     assert!(error.message.contains("more than 65536 bytes: let the query aggregate"), "{error}");
     // what the sockets hold comes on top
     assert!(server.written() < 16 << 20, "{}", server.written());
+}
+
+#[tokio::test]
+async fn an_answer_of_50_mb_is_too_large_unless_that_is_allowed() {
+    let begins = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 50 << 20).into_bytes();
+    let server = Server::start(move |_| Reply::Endless(begins.clone())).await;
+    let refused = error(config(&server)).await;
+    assert!(refused.message.contains("more than 8388608 bytes: let the query aggregate"), "{refused}");
+    let read = error(config(&server).max_answer_bytes(50 << 20).deadline(Duration::from_secs(60))).await;
+    assert!(read.message.contains("no answer of Prometheus' API"), "{read}");
 }
 
 #[tokio::test]
