@@ -12,6 +12,7 @@ mod ending;
 mod example_controller;
 mod faults;
 mod hooks;
+mod judged;
 mod keeping;
 mod late_service;
 mod nodes;

@@ -7,6 +7,7 @@
 mod again;
 mod comparisons;
 mod full_disk;
+mod judged;
 mod load;
 mod people;
 mod site;
@@ -34,6 +35,17 @@ async fn rollout(
     manifest: &Path,
     kill: Option<Moment>,
 ) -> (Ended, Counts, Counts) {
+    rollout_at(RATE, site, before, manifest, kill).await
+}
+
+/// The same with so many requests a second.
+async fn rollout_at(
+    rate: u32,
+    site: &Site,
+    before: &Path,
+    manifest: &Path,
+    kill: Option<Moment>,
+) -> (Ended, Counts, Counts) {
     let first = site.deploy(before).await;
     assert_eq!(
         (first.code, &first.outcome["outcome"]),
@@ -41,19 +53,19 @@ async fn rollout(
         "the first deployment"
     );
 
-    let load = Load::start(site.listen, RATE);
-    sent(&load, u64::from(RATE)).await;
+    let load = Load::start(site.listen, rate);
+    sent(&load, u64::from(rate)).await;
     let mut driver = site.run(manifest);
     if let Some((what, is_it)) = kill {
         driver.until(what, is_it).await;
         driver.kill().await;
         // The proxy and the replicas go on without it.
-        sent(&load, load.counts().sent + u64::from(RATE)).await;
+        sent(&load, load.counts().sent + u64::from(rate)).await;
         driver = site.run(manifest);
     }
     let ended = driver.ended().await;
     let at_end = load.counts();
-    sent(&load, at_end.sent + u64::from(RATE)).await;
+    sent(&load, at_end.sent + u64::from(rate)).await;
     let counts = load.stop().await;
     println!("{}: {counts:?}", ended.outcome["outcome"]);
     (ended, at_end, counts)
