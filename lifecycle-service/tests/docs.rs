@@ -110,3 +110,36 @@ fn every_file_that_the_documents_name_is_there() {
         }
     }
 }
+
+/// Commands of a document with the text below them, which is what they print.
+fn shown_runs(document: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(document).expect("a document");
+    let after = text.split("```console\n").skip(1);
+    let run = after.filter_map(|after| {
+        let (command, rest) = after.split_once("\n```\n")?;
+        let (printed, _) = rest.strip_prefix("\n```text\n")?.split_once("```")?;
+        Some((command.to_owned(), printed.to_owned()))
+    });
+    run.collect()
+}
+
+#[test]
+fn the_page_on_analysis_shows_what_the_program_prints() {
+    let page = root().join("docs/analysis.md");
+    let runs = shown_runs(&page);
+    assert!(runs.len() >= 2, "{runs:?}");
+    for (command, shown) in runs {
+        let arguments = command.strip_prefix("cargo run --release -- ").expect("the program");
+        let printed = lifecycle(&arguments.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(shown, printed, "put this below {command}:\n{printed}");
+    }
+    // what takes minutes is at least there
+    let justfile = fs::read_to_string(root().join("justfile")).expect("the recipes");
+    let commands = blocks(&page, "console");
+    let recipes =
+        commands.iter().filter_map(|command| command.strip_prefix("just ")?.split_whitespace().next());
+    for recipe in recipes {
+        let named = |line: &str| line.strip_prefix(recipe).is_some_and(|rest| rest.starts_with([' ', ':']));
+        assert!(justfile.lines().any(named), "there is no recipe {recipe}");
+    }
+}
