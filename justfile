@@ -86,6 +86,7 @@ e2e-programs:
     set -euo pipefail
     missing=()
     command -v prometheus > /dev/null || missing+=(prometheus)
+    command -v prometheus-alertmanager > /dev/null || missing+=(prometheus-alertmanager)
     command -v kubectl > /dev/null || missing+=(kubernetes-client)
     [ ${#missing[@]} = 0 ] && exit 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then

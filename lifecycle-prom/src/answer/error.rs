@@ -40,9 +40,11 @@ pub enum AnswerError {
         /// How it begins.
         begins: String,
     },
-    /// No JSON, or none that Prometheus' API knows.
-    #[error("no answer of Prometheus' API: {problem}: {begins:?}")]
+    /// No JSON, or none that the API knows.
+    #[error("no answer of {api}: {problem}: {begins:?}")]
     NotTheApi {
+        /// Which one.
+        api: &'static str,
         /// What is wrong.
         problem: String,
         /// How it begins.

@@ -1,8 +1,9 @@
-//! Answers of Prometheus: what its HTTP API sent back, and what that says.
+//! Answers of Prometheus and Alertmanager: what their HTTP APIs sent back, and what that says.
 //!
 //! Whatever comes back becomes an [`Answer`] or an [`AnswerError`] that says what it was; nothing is
 //! guessed. What a warning goes with is incomplete and no answer.
 
+mod alerts;
 mod arm;
 pub(crate) mod counts;
 mod error;
@@ -21,6 +22,7 @@ use lifecycle_core::backend::Mark;
 use lifecycle_core::time::Millis;
 
 use crate::metrics::Metrics;
+pub use alerts::read_alerts;
 pub(crate) use arm::Arm;
 pub use error::AnswerError;
 pub use native::Native;
@@ -39,6 +41,9 @@ pub(crate) const THEN: &str = "then";
 pub(crate) const REPLICA: &str = "lifecycle_replica";
 /// For the number of series of which cannot be told how much they have grown.
 pub(crate) const UNKNOWN: &str = "unknown";
+
+/// How errors call it.
+const API: &str = "Prometheus' API";
 
 /// How much of a body an error repeats.
 const SHOWN_CHARS: usize = 120;
@@ -160,31 +165,42 @@ impl Series {
 /// ```
 pub fn read(status: u16, location: Option<&str>, body: &[u8]) -> Result<Answer, AnswerError> {
     let text = String::from_utf8_lossy(body);
-    if (300..400).contains(&status) {
-        let location = shown(location.unwrap_or_default());
-        return Err(AnswerError::Redirect { status, location });
-    }
+    let problem = problem_of_http(status, location, body);
     match serde_json::from_slice::<Body>(body) {
         // An error that Prometheus itself explains says more than its status.
-        Ok(Body { status: said, error, error_type, .. }) if said == "error" && error.is_some() => {
+        Ok(Body { status: said, error, error_type, .. })
+            if said == "error" && error.is_some() && !(300..400).contains(&status) =>
+        {
             let error_type = shown(&error_type.unwrap_or_default());
             Err(AnswerError::Refused { error_type, text: shown(&error.unwrap_or_default()) })
         }
-        _ if status != 200 => Err(AnswerError::Status { status, text: shown(&text) }),
-        Ok(Body { status: said, data: Some(data), warnings, .. }) if said == "success" => {
-            match warnings.unwrap_or_default() {
-                warnings if warnings.is_empty() => data.read(),
-                warnings => Err(AnswerError::Incomplete(shown(&warnings.join("; ")))),
+        parsed => match (problem, parsed) {
+            (Some(problem), _) => Err(problem),
+            (None, Ok(Body { status: said, data: Some(data), warnings, .. })) if said == "success" => {
+                match warnings.unwrap_or_default() {
+                    warnings if warnings.is_empty() => data.read(),
+                    warnings => Err(AnswerError::Incomplete(shown(&warnings.join("; ")))),
+                }
             }
-        }
-        _ if text.trim_start().starts_with('<') => Err(AnswerError::Html { begins: shown(&text) }),
-        Ok(_) => Err(not_the_api("neither success with data nor an error", &text)),
-        Err(error) => Err(not_the_api(&error.to_string(), &text)),
+            (None, Ok(_)) => Err(not_the_api("neither success with data nor an error", &text)),
+            (None, Err(error)) => Err(not_the_api(&error.to_string(), &text)),
+        },
+    }
+}
+
+/// What HTTP says is wrong, whatever API it is.
+fn problem_of_http(status: u16, location: Option<&str>, body: &[u8]) -> Option<AnswerError> {
+    let text = || shown(&String::from_utf8_lossy(body));
+    match status {
+        300..400 => Some(AnswerError::Redirect { status, location: shown(location.unwrap_or_default()) }),
+        200 if body.trim_ascii_start().starts_with(b"<") => Some(AnswerError::Html { begins: text() }),
+        200 => None,
+        _ => Some(AnswerError::Status { status, text: text() }),
     }
 }
 
 fn not_the_api(problem: &str, text: &str) -> AnswerError {
-    AnswerError::NotTheApi { problem: shown(problem), begins: shown(text) }
+    AnswerError::NotTheApi { api: API, problem: shown(problem), begins: shown(text) }
 }
 
 /// The beginning of a text that came from outside, on one line.

@@ -18,6 +18,8 @@ use crate::answer::AnswerError;
 
 /// Asks; keeps connections, and remembers how it went with each address.
 pub(super) struct Caller {
+    /// How errors call the server.
+    server: &'static str,
     addresses: Vec<Address>,
     endpoints: Endpoints,
     clients: Clients,
@@ -31,6 +33,8 @@ pub(super) struct Caller {
 pub(super) enum Request<'a> {
     /// A form, to which the time is added that somebody waits for the answer.
     Form(&'a str, &'a [(&'static str, String)]),
+    /// What an address with this query says.
+    Get(&'a str, &'a [(&'static str, String)]),
 }
 
 /// What came back.
@@ -45,8 +49,13 @@ struct Failure {
 }
 
 impl Caller {
-    pub(super) fn new(connection: &Connection, limits: Limits) -> Result<Self, ConfigError> {
+    pub(super) fn new(
+        server: &'static str,
+        connection: &Connection,
+        limits: Limits,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
+            server,
             addresses: connection.addresses.clone(),
             endpoints: Endpoints::new(connection.addresses.len(), limits.rest),
             clients: Clients::new(connection)?,
@@ -83,11 +92,11 @@ impl Caller {
                 }
                 Err(Failure { kind, problem, of_question: true }) => {
                     attempt.answered();
-                    return Err(failed(kind, address, &problem));
+                    return Err(self.failed(kind, address, &problem));
                 }
                 Err(Failure { kind, problem, .. }) => {
                     attempt.failed(Instant::now(), kind, &problem);
-                    error = Some(joined(error, failed(kind, address, &problem)));
+                    error = Some(joined(error, self.failed(kind, address, &problem)));
                 }
             }
         }
@@ -104,7 +113,7 @@ impl Caller {
             tokio::select! {
                 place = &mut place => {
                     // never closed: there is always a permit to come
-                    return place.map_err(|closed| failed(ErrorKind::Transient, &self.addresses[0], &closed));
+                    return place.map_err(|closed| self.failed(ErrorKind::Transient, &self.addresses[0], &closed));
                 }
                 // never closed either
                 _ = failures.changed() => {}
@@ -115,7 +124,7 @@ impl Caller {
     /// There was no answer at the deadline.
     pub(super) fn late(&self) -> BackendError {
         let Failure { kind, problem, .. } = Failure::late(self.limits.deadline.as_millis());
-        failed(kind, &self.addresses[0], &problem)
+        self.failed(kind, &self.addresses[0], &problem)
     }
 
     /// An error when every address is known to be dead.
@@ -129,7 +138,11 @@ impl Caller {
         };
         let known =
             format!("not asked: it has failed {times} times in a row, and {again}; at last: {problem}");
-        Err(failed(kind, &self.addresses[0], &known))
+        Err(self.failed(kind, &self.addresses[0], &known))
+    }
+
+    fn failed(&self, kind: ErrorKind, address: &Address, problem: &dyn Display) -> BackendError {
+        BackendError::new(self.server, "measure", kind, format!("{}: {problem}", address.shown))
     }
 
     async fn call<T>(
@@ -170,6 +183,7 @@ impl Caller {
                 let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, &**value)).collect();
                 client.post(url(path)).form(&[form, vec![("timeout", &*timeout)]].concat())
             }
+            Request::Get(path, query) => client.get(url(path)).query(query),
         }
     }
 
@@ -210,16 +224,12 @@ impl Failure {
     }
 }
 
-fn failed(kind: ErrorKind, address: &Address, problem: &dyn Display) -> BackendError {
-    BackendError::new("prometheus", "measure", kind, format!("{}: {problem}", address.shown))
-}
-
 /// What all addresses have said. Where one may answer the next time, asking again may help.
 fn joined(before: Option<BackendError>, next: BackendError) -> BackendError {
     let Some(before) = before else { return next };
     let kind = if next.kind == ErrorKind::Transient { next.kind } else { before.kind };
     let message = format!("{}; {}", before.message, next.message);
-    BackendError::new("prometheus", "measure", kind, message)
+    BackendError::new(next.backend, next.operation, kind, message)
 }
 
 impl fmt::Debug for Caller {

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 #[must_use]
 pub struct PrometheusConfig {
     pub(super) prometheus: Connection,
+    pub(super) alertmanager: Option<Connection>,
     pub(super) metrics: Metrics,
     pub(super) settle: Millis,
     pub(super) limits: Limits,
@@ -48,6 +49,7 @@ impl PrometheusConfig {
     pub fn over(prometheus: Connection) -> Self {
         Self {
             prometheus,
+            alertmanager: None,
             metrics: Metrics::default(),
             settle: Millis::from_secs(1),
             limits: Limits {
@@ -57,6 +59,13 @@ impl PrometheusConfig {
                 concurrency: 16,
             },
         }
+    }
+
+    /// Takes critical alerts from this Alertmanager, where those that are silenced or inhibited do not count, instead of from the
+    /// series `ALERTS` of Prometheus.
+    pub fn alertmanager(mut self, alertmanager: Connection) -> Self {
+        self.alertmanager = Some(alertmanager);
+        self
     }
 
     /// How long the questions of one look may take together, at all addresses together. Default 5 s. Where there are several

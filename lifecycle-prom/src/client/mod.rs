@@ -11,11 +11,13 @@ mod tls;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use lifecycle_core::backend::{BackendResult, HealthCapabilities, HealthQuery, HealthSource, Reading};
+use lifecycle_core::backend::{
+    BackendResult, HealthCapabilities, HealthQuery, HealthSource, Mark, Reading, Signal,
+};
 use tokio::time::Instant;
 
-use crate::answer;
-use crate::query::{Ends, Questions};
+use crate::answer::{self, Answer};
+use crate::query::{Clock, Ends, Question, Questions, Server};
 use crate::target::Target;
 use call::{Caller, Request};
 use clock::ClockReader;
@@ -41,7 +43,8 @@ pub struct PrometheusSource {
 #[derive(Debug)]
 struct Shared {
     config: PrometheusConfig,
-    caller: Caller,
+    prometheus: Caller,
+    alertmanager: Option<Caller>,
     clock: ClockReader,
     ends: Mutex<Ends>,
 }
@@ -58,10 +61,14 @@ impl PrometheusSource {
     ///
     /// # Errors
     /// When the configuration cannot be used.
-    pub fn new(config: PrometheusConfig) -> Result<Self, ConfigError> {
-        let caller = Caller::new(&config.prometheus, config.limits)?;
-        let shared = Shared { config, caller, clock: ClockReader::default(), ends: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+    pub fn new(mut config: PrometheusConfig) -> Result<Self, ConfigError> {
+        let prometheus = Caller::new("prometheus", &config.prometheus, config.limits)?;
+        let alertmanager = config.alertmanager.as_ref();
+        let alertmanager =
+            alertmanager.map(|over| Caller::new("alertmanager", over, config.limits)).transpose()?;
+        config.metrics.alertmanager = alertmanager.is_some();
+        let (clock, ends) = (ClockReader::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { config, prometheus, alertmanager, clock, ends }) })
     }
 
     /// The health of this target. It knows the named queries that the target has.
@@ -71,26 +78,60 @@ impl PrometheusSource {
     }
 }
 
+impl Shared {
+    async fn measure(
+        &self,
+        target: &Target,
+        queries: &[HealthQuery],
+        clock: Clock,
+        deadline: Instant,
+    ) -> Vec<BackendResult<Reading>> {
+        let questions = Questions::new(&self.config.metrics, target, queries, clock);
+        let asked = questions.questions().iter().map(|question| self.ask(question, deadline));
+        let answers = futures::future::join_all(asked).await;
+        // whoever panicked with it has remembered too little, which costs a look
+        questions.readings(&answers, &mut self.ends.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_of_alertmanager(&self, query: &HealthQuery) -> bool {
+        query.signal == Signal::CriticalAlerts && self.alertmanager.is_some()
+    }
+
+    async fn ask(&self, question: &Question, deadline: Instant) -> BackendResult<Answer> {
+        let (path, parameters) = (question.path(), question.parameters());
+        match (question.server(), &self.alertmanager) {
+            (Server::Alertmanager, Some(alertmanager)) => {
+                alertmanager.ask(Request::Get(path, parameters), answer::read_alerts, deadline).await
+            }
+            _ => self.prometheus.ask(Request::Form(path, parameters), answer::read, deadline).await,
+        }
+    }
+}
+
 #[async_trait]
 impl HealthSource for TargetHealth {
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
-        let Shared { config, caller, clock, ends } = &*self.shared;
+        let shared = &*self.shared;
         if queries.is_empty() {
             return Vec::new();
         }
-        let deadline = Instant::now() + config.limits.deadline;
-        let clock = match clock.read(caller, config.settle, deadline).await {
-            Ok(clock) => clock,
-            Err(error) => return vec![Err(error); queries.len()],
-        };
-        let questions = Questions::new(&config.metrics, &self.target, queries, clock);
-        let asked = questions.questions().iter().map(async |question| {
-            let form = question.parameters();
-            caller.ask(Request::Form(question.path(), &form), answer::read, deadline).await
-        });
-        let answers = futures::future::join_all(asked).await;
-        // whoever panicked with it has remembered too little, which costs a look
-        questions.readings(&answers, &mut ends.lock().unwrap_or_else(PoisonError::into_inner))
+        let deadline = Instant::now() + shared.config.limits.deadline;
+        match shared.clock.read(&shared.prometheus, shared.config.settle, deadline).await {
+            Ok(clock) => shared.measure(&self.target, queries, clock, deadline).await,
+            Err(error) => {
+                // Alertmanager has a clock of its own
+                let alone = |query: &&HealthQuery| shared.is_of_alertmanager(query);
+                let of_alertmanager: Vec<HealthQuery> = queries.iter().filter(alone).cloned().collect();
+                let no_time = Clock::new(Mark::default(), shared.config.settle);
+                let answers = shared.measure(&self.target, &of_alertmanager, no_time, deadline).await;
+                let mut answers = answers.into_iter();
+                let answer = |query: &HealthQuery| match shared.is_of_alertmanager(query) {
+                    true => answers.next().unwrap_or_else(|| Err(error.clone())),
+                    false => Err(error.clone()),
+                };
+                queries.iter().map(answer).collect()
+            }
+        }
     }
 
     fn capabilities(&self) -> HealthCapabilities {

@@ -34,6 +34,8 @@ pub struct Metrics {
     /// Of alerts; `None` is those of the series.
     pub(crate) alerts: Option<Labels>,
     pub(crate) critical: (String, String),
+    /// Are alerts those of Alertmanager, and not the series `ALERTS`?
+    pub(crate) alertmanager: bool,
     pub(crate) fixed: Vec<(String, String)>,
     /// Of the series, and not of alerts.
     pub(crate) of_series: Vec<(String, String)>,
@@ -77,6 +79,7 @@ impl Default for Metrics {
             series: Labels::of_pods(),
             alerts: None,
             critical: ("severity".to_owned(), "critical".to_owned()),
+            alertmanager: false,
             fixed: Vec::new(),
             of_series: Vec::new(),
             replica: vec!["pod".to_owned(), "instance".to_owned()],
@@ -206,6 +209,13 @@ impl Metrics {
     pub fn critical_alerts(mut self, name: &str, value: &str) -> Result<Self, NameError> {
         self.critical = (label("critical alerts", name)?, value.to_owned());
         Ok(self)
+    }
+
+    /// Critical alerts are those that Alertmanager has, and not the series `ALERTS` of Prometheus: those that are silenced or inhibited
+    /// there do not count. (A [`PrometheusConfig`](crate::PrometheusConfig) with an Alertmanager says so by itself.)
+    pub const fn alerts_of_alertmanager(mut self) -> Self {
+        self.alertmanager = true;
+        self
     }
 
     /// One more label that the series of requests and durations must have, and nothing else has to.

@@ -51,6 +51,7 @@
 //! All of that is [one question](Question) for both arms, so that both end at the same mark, on the clock of Prometheus: see
 //! [`Clock`].
 
+mod alertmanager;
 mod clock;
 mod ends;
 mod native;
@@ -65,6 +66,6 @@ mod window;
 
 pub use clock::{CLOCK, Clock};
 pub use ends::Ends;
-pub use question::Question;
+pub use question::{Question, Server};
 pub use questions::Questions;
 pub use template::{Template, TemplateError};

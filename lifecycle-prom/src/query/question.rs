@@ -5,10 +5,10 @@ use lifecycle_core::time::Millis;
 
 use super::scope::Scope;
 use super::selector::seconds;
-use super::{native, replicas, since, window};
+use super::{alertmanager, native, replicas, since, window};
 use crate::metrics::Metrics;
 
-/// One question to Prometheus: PromQL, and the moment it is about.
+/// One question to Prometheus: PromQL, and the moment it is about. Or one to Alertmanager, for the alerts that fire.
 ///
 /// # Example
 /// ```
@@ -32,6 +32,18 @@ pub struct Question {
     until: Mark,
     scope: Scope,
     promql: String,
+    server: Server,
+    parameters: Vec<(&'static str, String)>,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Server {
+    /// Prometheus, by `POST` of a form.
+    Prometheus,
+    /// Alertmanager, by `GET` with a query.
+    Alertmanager,
 }
 
 /// What is asked about.
@@ -60,6 +72,11 @@ pub(super) enum Over {
 impl Question {
     /// A question about this up to this moment.
     pub(super) fn new(metrics: &Metrics, about: About, over: Over, until: Mark, scope: Scope) -> Self {
+        if about == About::Alerts && metrics.alertmanager {
+            let (until, scope, promql) = (Mark::default(), Scope::default(), String::new());
+            let (server, parameters) = (Server::Alertmanager, alertmanager::parameters(metrics));
+            return Self { about, over, until, scope, promql, server, parameters };
+        }
         let promql = match &about {
             About::Requests => match over {
                 Over::Window(window) => window::requests(metrics, &scope, window),
@@ -81,10 +98,17 @@ impl Question {
             About::Alerts => window::alerts(metrics, &scope),
             About::Text(text) => text.clone(),
         };
-        Self { about, over, until, scope, promql }
+        let parameters = parameters(&promql, over, until);
+        Self { about, over, until, scope, promql, server: Server::Prometheus, parameters }
     }
 
-    /// The query.
+    /// Who is asked.
+    #[must_use]
+    pub const fn server(&self) -> Server {
+        self.server
+    }
+
+    /// The PromQL; none for Alertmanager.
     #[must_use]
     pub fn promql(&self) -> &str {
         &self.promql
@@ -93,30 +117,17 @@ impl Question {
     /// The path of the API that answers it.
     #[must_use]
     pub const fn path(&self) -> &'static str {
-        match self.over {
-            Over::Bins(..) => "api/v1/query_range",
-            Over::Window(_) | Over::Since(_) | Over::Nothing => "api/v1/query",
+        match (self.server, self.over) {
+            (Server::Alertmanager, _) => alertmanager::PATH,
+            (_, Over::Bins(..)) => "api/v1/query_range",
+            (_, Over::Window(_) | Over::Since(_) | Over::Nothing) => "api/v1/query",
         }
     }
 
-    /// What is to be sent there, as a form.
+    /// What is to be sent there.
     #[must_use]
-    pub fn parameters(&self) -> Vec<(&'static str, String)> {
-        let query = ("query", self.promql.clone());
-        match self.over {
-            Over::Bins(width, bins) => {
-                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
-                let back = width_ms.saturating_mul(i64::from(bins) - 1);
-                let start = Mark(self.until.0.saturating_sub(back));
-                vec![
-                    query,
-                    ("start", seconds(start)),
-                    ("end", seconds(self.until)),
-                    ("step", seconds(Mark(width_ms))),
-                ]
-            }
-            Over::Window(_) | Over::Since(_) | Over::Nothing => vec![query, ("time", seconds(self.until))],
-        }
+    pub fn parameters(&self) -> &[(&'static str, String)] {
+        &self.parameters
     }
 
     /// The moment it is about.
@@ -127,5 +138,18 @@ impl Question {
     /// The time it is about.
     pub(super) const fn over(&self) -> Over {
         self.over
+    }
+}
+
+fn parameters(promql: &str, over: Over, until: Mark) -> Vec<(&'static str, String)> {
+    let query = ("query", promql.to_owned());
+    match over {
+        Over::Bins(width, bins) => {
+            let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
+            let back = width_ms.saturating_mul(i64::from(bins) - 1);
+            let start = Mark(until.0.saturating_sub(back));
+            vec![query, ("start", seconds(start)), ("end", seconds(until)), ("step", seconds(Mark(width_ms)))]
+        }
+        Over::Window(_) | Over::Since(_) | Over::Nothing => vec![query, ("time", seconds(until))],
     }
 }

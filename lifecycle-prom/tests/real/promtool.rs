@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use super::support::prometheus::program;
+use super::support::program::program;
 
 /// Series every 15 s and what a query gives on them.
 #[derive(Debug, Default)]
@@ -50,8 +50,11 @@ impl Document {
             self.series, self.queries
         );
         std::fs::write(file.path(), text).unwrap();
-        let output =
-            Command::new(program("promtool")).args(["test", "rules"]).arg(file.path()).output().unwrap();
+        let output = Command::new(program("promtool", "prometheus"))
+            .args(["test", "rules"])
+            .arg(file.path())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let (_, said) = said.split_once("FAILED").unwrap_or(("", ""));
         assert_eq!(output.status.success(), said.is_empty(), "{said}");

@@ -8,6 +8,10 @@
 #![allow(clippy::missing_panics_doc, missing_docs, unreachable_pub, reason = "for tests only")]
 
 #[cfg(feature = "e2e")]
+pub mod alertmanager;
+#[cfg(feature = "e2e")]
+pub mod program;
+#[cfg(feature = "e2e")]
 pub mod prometheus;
 #[cfg(feature = "e2e")]
 pub mod protobuf;

@@ -1,30 +1,14 @@
 //! A real Prometheus that scrapes the servers of a test once a second.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::program::{PATIENCE, Running, program};
 use super::protobuf;
 use super::server::{Reply, Server};
-
-/// How long anything may take that takes a second or two.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The path of a program of Debian's package `prometheus`.
-pub fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| {
-        panic!("{name} is missing: apt-get update && apt-get install -y --no-install-recommends prometheus")
-    })
-}
 
 /// One replica's metrics, served as text.
 pub struct Target {
@@ -107,66 +91,37 @@ impl Target {
 
 /// A running Prometheus, killed when it is dropped.
 pub struct Prometheus {
-    pub addr: SocketAddr,
-    process: Child,
-    _dir: TempDir,
+    running: Running,
 }
 
 impl Prometheus {
     /// One that scrapes these targets, which are in the namespace `default`, and is ready. An alert fires
     /// for each series of the metric `trouble`, with its labels.
     pub async fn start(targets: &[&Target]) -> Self {
-        for _ in 0..5 {
-            if let Some(prometheus) = Self::try_start(targets).await {
-                return prometheus;
-            }
-        }
-        panic!("Prometheus found no free port in five tries");
-    }
-
-    /// `None` when somebody else has taken the port in the meantime.
-    async fn try_start(targets: &[&Target]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("prometheus.yml");
         std::fs::write(dir.path().join("rules.yml"), RULES).unwrap();
-        std::fs::write(&config, configuration(targets)).unwrap();
-        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let log = dir.path().join("log");
-        let mut process = Command::new(program("prometheus"))
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
-            .arg(format!("--web.listen-address={addr}"))
-            .arg("--enable-feature=native-histograms")
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !said(&log, "Server is ready to receive web requests") {
-            let ended = process.try_wait().unwrap();
-            if ended.is_some() && said(&log, "address already in use") {
-                return None;
-            }
-            let log = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(ended.is_none() && Instant::now() < deadline, "Prometheus does not start:\n{}", log());
-            sleep(Duration::from_millis(20)).await;
-        }
-        Some(Self { addr, process, _dir: dir })
+        std::fs::write(dir.path().join("prometheus.yml"), configuration(targets)).unwrap();
+        let args = |dir: &std::path::Path, addr| {
+            vec![
+                format!("--config.file={}", dir.join("prometheus.yml").display()),
+                format!("--storage.tsdb.path={}", dir.join("data").display()),
+                format!("--web.listen-address={addr}"),
+                "--enable-feature=native-histograms".to_owned(),
+            ]
+        };
+        let program = program("prometheus", "prometheus");
+        let ready = "Server is ready to receive web requests";
+        Self { running: Running::start(&program, dir, args, ready).await }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        self.running.url()
     }
 
     /// Ends it at once.
     pub async fn kill(&mut self) {
-        self.process.kill().await.unwrap();
+        self.running.kill().await;
     }
-}
-
-fn said(log: &Path, what: &str) -> bool {
-    std::fs::read_to_string(log).is_ok_and(|log| log.contains(what))
 }
 
 /// The labels with which an alert comes are those of its series, and `severity`.
