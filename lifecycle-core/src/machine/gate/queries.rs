@@ -22,10 +22,12 @@ pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> V
     let dt = elapsed(plan, state, now);
     let progress = &state.progress;
     let overdue = progress.since_look + dt >= analysis.interval || sequential::begins(plan, state);
-    if analysis.checks.is_empty() || !overdue || progress.in_step + dt < analysis.initial_delay {
+    let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
+    // (what is compared with is measured before)
+    let too_early = judged && progress.in_step + dt < analysis.initial_delay;
+    if analysis.checks.is_empty() || !overdue || too_early {
         return Vec::new();
     }
-    let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
     let canary = state.canary.filter(|_| judged).and_then(|number| state.revision(number));
     let stable = state.stable.and_then(|number| state.revision(number));
     let since = (progress.in_traffic + dt).min(analysis.window);

@@ -144,6 +144,9 @@ fn take_temper(
 /// Is everything known that has to be, before the canary gets its first request?
 pub(super) fn is_prepared(plan: &Plan, state: &State, at: usize, check: &Check) -> bool {
     let Some(judge) = judge_of(plan, state, check) else { return true };
+    if !judge.question.needs_stable() && !is_tempered_by_stable(&judge.rules) {
+        return true;
+    }
     let known = state.progress.checks.get(at).and_then(|check| check.sequential.as_deref());
     known.is_some_and(|known| known.is_prepared(judge.question))
 }

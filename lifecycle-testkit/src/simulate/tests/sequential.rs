@@ -125,3 +125,29 @@ fn a_first_deployment_is_judged_by_its_numbers() {
     assert_eq!(first("versions: {1.5.0: {errorRate: 0.1%}}"), "promoted");
     assert_eq!(first("versions: {1.5.0: {errorRate: 5%}}"), "failed");
 }
+
+#[test]
+fn checks_against_numbers_need_nothing_of_stable_where_the_temper_is_given() {
+    let given = "version: 1.5.0, strategy: canary, replicas: 10,
+        analysis: {sequential: {alpha: 0.01, eta: 1}, checks: [\"error_rate < 1%\", \"p95_latency < 500ms\"]}";
+    assert_eq!(ends(given, "", 0..2), ["promoted"; 2]);
+    assert_eq!(ends(given, "versions: {1.5.0: {errorRate: 5%}}", 0..2), ["rolledBack"; 2]);
+}
+
+#[test]
+fn an_initial_delay_is_one_of_the_looks_and_not_of_the_traffic() {
+    let delayed = |judge: &str| {
+        format!(
+            "version: 1.5.0, strategy: canary, replicas: 10, analysis: {{initialDelay: 8m{judge},
+             checks: [\"error_rate <= 2x baseline\", \"p95_latency <= 1.2x stable\"]}}"
+        )
+    };
+    for judge in ["", ", sequential: {alpha: 0.01}"] {
+        let (lines, outcome) =
+            lines(&delayed(judge), &scenario("versions: {1.4.0: {errorRate: 1%}, 1.5.0: {errorRate: 20%}}"));
+        assert_eq!(outcome.outcome, "rolledBack", "{judge}");
+        let at = |wanted| events(&lines).iter().find(|(_, name)| *name == wanted).unwrap().0;
+        assert!(at("WeightReached") < 60_000, "{judge}: {}", at("WeightReached"));
+        assert!(at("GoingBack") >= 480_000, "{judge}: {}", at("GoingBack"));
+    }
+}
