@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use lifecycle_core::driver::Tick;
+use lifecycle_core::analysis::{AnalysisPlan, Sequential};
+use lifecycle_core::driver::{Target, Tick};
 use lifecycle_core::machine::{Observation, State};
-use lifecycle_core::plan::Plan;
+use lifecycle_core::plan::{Hold, Mode, Plan, PlanBuilder, Weight};
 use lifecycle_core::spec::Manifest;
-use lifecycle_core::time::Timestamp;
+use lifecycle_core::stats::Alpha;
+use lifecycle_core::time::{Millis, Timestamp};
+use lifecycle_testkit::cluster::Profile;
 use lifecycle_testkit::simulate::{Scenario, Simulation, Watch};
 
 /// One step of a rollout, ready to be taken again.
@@ -49,6 +52,40 @@ pub fn canary(replicas: u32) -> Result<(Manifest, Scenario), Box<dyn std::error:
     ))?;
     let scenario = Scenario::default_for(&manifest.spec);
     Ok((manifest, scenario))
+}
+
+/// A look at a canary with a hundred checks of the sequential judge: of failed requests and of latencies, against stable
+/// and against numbers.
+///
+/// # Errors
+/// When the simulation cannot begin, which it can.
+pub fn a_look_at_a_hundred_checks() -> Result<Step, Box<dyn std::error::Error>> {
+    let (manifest, mut scenario) = canary(10)?;
+    scenario.versions.insert("1.5.0".parse()?, Profile::default().error_rate(0.001));
+    scenario.versions.insert("1.4.0".parse()?, Profile::default().error_rate(0.001));
+    scenario.until = Some(Millis::from_secs(600));
+    let mut analysis = AnalysisPlan::default();
+    analysis.sequential = Some(Sequential::new(Alpha::DEFAULT));
+    for n in 0..25 {
+        let checks = [
+            format!("error_rate <= 1.{n:02}x stable"),
+            format!("p95_latency <= 1.{n:02}x stable"),
+            format!("error_rate < 1.{n:02}%"),
+            format!("p95_latency < 5{n:02}ms"),
+        ];
+        for check in checks {
+            analysis.checks.push(check.parse()?);
+        }
+    }
+    let plan = PlanBuilder::new("canary", Mode::Routed { dynamic_stable: false })
+        .step(Hold::new(Weight::new(50).unwrap_or(Weight::FULL), Millis::from_secs(3600)))
+        .analysis(analysis)
+        .build()?;
+    let target = Target::new(Arc::new(plan), manifest.spec.desired(Mode::Routed { dynamic_stable: false }));
+    let mut middle = Middle::default();
+    Simulation::of_target(&target, &scenario, 0)?.run_with(&mut middle);
+    let looks = middle.steps.into_iter().filter(|step| step.observation.health.len() >= 4);
+    looks.last().ok_or_else(|| "no step judges".into())
 }
 
 /// The steps of the default canary that judge all three checks at a weight of 50.

@@ -20,5 +20,15 @@ fn step(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, step);
+/// Everything that a tick does between what was observed and what is saved.
+fn judged(c: &mut Criterion) {
+    let step = lifecycle_benches::a_look_at_a_hundred_checks().unwrap();
+    let bytes = serde_json::to_string(&step.state).unwrap().len();
+    println!("state with a hundred checks judged look by look, serialised: {bytes} bytes");
+    c.bench_function("step/100 sequential checks judged", |b| {
+        b.iter(|| machine::step(&step.plan, black_box(&step.state), step.now, black_box(&step.observation)));
+    });
+}
+
+criterion_group!(benches, step, judged);
 criterion_main!(benches);

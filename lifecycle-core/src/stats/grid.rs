@@ -61,11 +61,16 @@ impl GridTest {
     /// Takes a look into account, and answers with ln E since then.
     pub fn look(&self, evidence: &mut Evidence, look: Look) -> f64 {
         let weight = ln_start_weight(evidence.looks);
-        let before = evidence.sums.iter().map(|sum| sum.get()).chain(std::iter::repeat(f64::NEG_INFINITY));
-        let ratios = self.ratios(look);
-        let sums = before.zip(ratios).map(|(sum, ratio)| ln::add(sum, weight) + self.temper * ratio);
-        // finite: counts are below 2^64, and a ratio is a count times a logarithm
-        evidence.sums = sums.map(|sum| Finite::new(sum).unwrap_or_default()).collect();
+        if evidence.looks == 0 {
+            evidence.sums.clear();
+        }
+        let fresh = evidence.sums.is_empty();
+        evidence.sums.resize(self.ratios.len(), Finite::default());
+        for (sum, ratio) in evidence.sums.iter_mut().zip(self.ratios(look)) {
+            let before = if fresh { weight } else { ln::add(sum.get(), weight) };
+            // finite: counts are below 2^64, and a ratio is a count times a logarithm
+            *sum = Finite::new(before + self.temper * ratio).unwrap_or_default();
+        }
         evidence.looks = evidence.looks.saturating_add(1);
         evidence.ln_e()
     }
@@ -75,8 +80,10 @@ impl GridTest {
         let (share, (canary, all)) = (look.share(), look.failed());
         let null = (share * (self.tolerated - 1.0)).ln_1p();
         self.ratios.iter().map(move |ratio| {
-            let expected = (share * (ratio - 1.0)).ln_1p() - null;
-            canary * (ratio / self.tolerated).ln() - all * expected
+            // logarithms are what a look costs: none is taken of what does not count
+            let seen = if canary > 0.0 { canary * (ratio / self.tolerated).ln() } else { 0.0 };
+            let expected = if all > 0.0 { all * ((share * (ratio - 1.0)).ln_1p() - null) } else { 0.0 };
+            seen - expected
         })
     }
 }

@@ -70,7 +70,7 @@ async fn a_refusal_says_what_would_be_accepted() {
         ),
         (
             json!({"version": "1.5.0", "analysis": {"sequential": {"alpha": 1}}}),
-            "spec.analysis.sequential.alpha: Invalid value: is not a probability above 0 and below 1, like 0.01",
+            "spec.analysis.sequential.alpha: Invalid value: 1: is not a probability above 0 and below 1, like 0.01",
         ),
     ] {
         let error = create(&client, &manifest(&spec), true).await.unwrap_err();

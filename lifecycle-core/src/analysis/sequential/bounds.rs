@@ -4,8 +4,9 @@ use super::question::{Of, Question, SlowBeyond, beyond, slower};
 use crate::analysis::Bound;
 use crate::backend::Histogram;
 
-/// The most bounds that are tested.
-const MOST: usize = 8;
+/// The most bounds that are tested: those that are near each other say the same, and each costs as much as a check of
+/// failed requests.
+const MOST: usize = 4;
 
 impl Question {
     /// The bounds to be tested, chosen from what stable measured before the first look (or from the canary's own bounds,
@@ -44,7 +45,6 @@ impl Question {
             let nearest = all.iter().min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
             within.extend(nearest.map(|(_, bound)| *bound));
         }
-        // bounds that are near each other say the same
         let step = within.len().div_ceil(MOST).max(1);
         within.into_iter().step_by(step).collect()
     }

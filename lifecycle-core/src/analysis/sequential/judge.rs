@@ -80,7 +80,7 @@ impl SequentialJudge {
             Some(theirs) => self.compare(state, &ours, &theirs),
             None => add(&mut state.alone, &ours),
         }
-        Some(self.weigh(state, &ours))
+        Some(self.weigh(state))
     }
 
     /// Nothing came of one arm: the next look counts from where this one did.
@@ -113,7 +113,7 @@ impl SequentialJudge {
     }
 
     /// What all looks of this step add up to.
-    fn weigh(&self, state: &mut SequentialState, ours: &[Counts]) -> Measurement {
+    fn weigh(&self, state: &mut SequentialState) -> Measurement {
         let shares = self.shares();
         let together = (state.together(), shares.together.ln_needed());
         let alone = (self.alone(state, shares), shares.alone.ln_needed());
@@ -128,7 +128,6 @@ impl SequentialJudge {
         }
         let total = state.total();
         let value = total.rate().and_then(Finite::new).unwrap_or_default();
-        debug_assert!(!ours.is_empty());
         match state.failed {
             true => Measurement::Fail(value),
             false if total.requests < self.min_requests => Measurement::Waiting,

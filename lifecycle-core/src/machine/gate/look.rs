@@ -84,11 +84,12 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
         if !applies(check, plan, &turn.state) {
             continue;
         }
-        let said = match sequential::judge_of(plan, &turn.state, check) {
-            Some(judge) => measure_all(turn, at, check, &judge, since),
+        let judge = sequential::judge_of(plan, &turn.state, check);
+        let measurement = match &judge {
+            Some(judge) => measure_all(turn, at, check, judge, since),
             None => measure_window(turn, at, check),
         };
-        let Some((measurement, message)) = said else { continue };
+        let Some(measurement) = measurement else { continue };
         let state = &mut turn.state.progress.checks[at];
         let before = state.last.map(kind);
         state.record(measurement, &plan.analysis);
@@ -97,6 +98,7 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
             worst = worst.worse(state.verdict(&plan.analysis));
         }
         if before != Some(kind(measurement)) && !matches!(measurement, Measurement::Waiting) {
+            let message = sentence(turn, at, check, judge.as_ref(), measurement);
             let message = if dry { format!("{message} (dry run)") } else { message };
             turn.tell(EventKind::Measured {
                 check: Arc::clone(check.text()),
@@ -109,14 +111,13 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
 }
 
 /// By the trailing window.
-fn measure_window(turn: &Turn<'_>, at: usize, check: &Check) -> Option<(Measurement, String)> {
+fn measure_window(turn: &Turn<'_>, at: usize, check: &Check) -> Option<Measurement> {
     let signal = check.metric.signal();
     let measured = answer(&turn.seen.health, &signal, check.arm)?;
-    let (window, ours) = (window(measured.span), Some(&measured.reading));
     let stable = of_stable(turn, &signal).map(|measured| &measured.reading);
     let reference = turn.state.progress.checks[at].reference;
-    let measurement = judge(check, &turn.plan.analysis, window, ours, stable, reference);
-    Some((measurement, explain(check, measurement, window, reference, ours, stable)))
+    let ours = Some(&measured.reading);
+    Some(judge(check, &turn.plan.analysis, window(measured.span), ours, stable, reference))
 }
 
 /// By all that came since the step began; `None` when nothing new did.
@@ -126,21 +127,42 @@ fn measure_all(
     check: &Check,
     judge: &SequentialJudge,
     since: Millis,
-) -> Option<(Measurement, String)> {
+) -> Option<Measurement> {
     let (plan, seen) = (turn.plan, turn.seen);
     let with_stable = sequential::with_stable(plan, &turn.state, judge);
     let state = turn.state.progress.checks[at].sequential.as_deref_mut()?;
     let span = Span::Since(state.mark);
     let of = |arm| increase(&seen.health, &judge.question.signal(), arm, span);
-    let canary = of(Arm::Canary);
+    let canary = of(check.arm);
     canary?;
     let stable = with_stable.then(|| of(Arm::Stable));
-    let measurement = judge.look(state, canary, stable, since)?;
-    let message = match measurement {
-        Measurement::Pass(_) | Measurement::Fail(_) | Measurement::Waiting => say(check, judge, state),
-        _ => explain(check, measurement, Millis::ZERO, None, canary, stable.flatten()),
+    judge.look(state, canary, stable, since)
+}
+
+/// What a measurement says, for people.
+fn sentence(
+    turn: &Turn<'_>,
+    at: usize,
+    check: &Check,
+    judge: Option<&SequentialJudge>,
+    measurement: Measurement,
+) -> String {
+    let state = &turn.state.progress.checks[at];
+    let counted = matches!(measurement, Measurement::Pass(_) | Measurement::Fail(_) | Measurement::Waiting);
+    if let (Some(judge), Some(known), true) = (judge, &state.sequential, counted) {
+        return say(check, judge, known);
+    }
+    let signal = check.metric.signal();
+    // (why there is no count is in the answer, whatever was asked)
+    let of = |arm| turn.seen.health.iter().find(|said| said.arm == arm && said.signal == signal);
+    let measured = answer(&turn.seen.health, &signal, check.arm).or_else(|| of(check.arm));
+    let window = measured.map_or(Millis::ZERO, |measured| window(measured.span));
+    let stable = match judge {
+        Some(_) => of(Arm::Stable),
+        None => of_stable(turn, &signal),
     };
-    Some((measurement, message))
+    let (ours, stable) = (measured.map(|said| &said.reading), stable.map(|said| &said.reading));
+    explain(check, measurement, window, state.reference, ours, stable)
 }
 
 fn kind(measurement: Measurement) -> &'static str {
@@ -163,10 +185,8 @@ fn failure(turn: &Turn<'_>) -> Option<BackReason> {
         if state.verdict(&plan.analysis) != Verdict::Failed {
             return None;
         }
-        let sentence = match (sequential::judge_of(plan, &turn.state, check), &state.sequential) {
-            (Some(judge), Some(known)) => say(check, &judge, known),
-            _ => measure_window(turn, at, check)?.1,
-        };
+        let judge = sequential::judge_of(plan, &turn.state, check);
+        let sentence = sentence(turn, at, check, judge.as_ref(), state.last?);
         Some(BackReason::CheckFailed(sentence.into()))
     })
 }
