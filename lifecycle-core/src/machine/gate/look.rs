@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::references::{of_stable, take_references, window};
-use super::{applies, has_traffic, next_look, sequential};
+use super::sequential::{self, Judges};
+use super::{applies, has_traffic, next_look};
 use crate::analysis::{Bound, Check, CheckState, Measurement, SequentialJudge, Verdict, explain, judge, say};
 use crate::backend::{Reading, Signal, Span};
 use crate::machine::event::{BackReason, EventKind, PauseCause};
@@ -80,11 +81,12 @@ fn forget_passes(turn: &mut Turn<'_>) {
 fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
     let plan = turn.plan;
     let mut worst = Verdict::Running;
+    let judges = Judges::new(plan, &turn.state);
     for (at, check) in plan.analysis.checks.iter().enumerate() {
         if !applies(check, plan, &turn.state) {
             continue;
         }
-        let judge = sequential::judge_of(plan, &turn.state, check);
+        let judge = judges.of(check);
         let measurement = match &judge {
             Some(judge) => measure_all(turn, at, check, judge, since),
             None => measure_window(turn, at, check),
@@ -185,7 +187,7 @@ fn failure(turn: &Turn<'_>) -> Option<BackReason> {
         if state.verdict(&plan.analysis) != Verdict::Failed {
             return None;
         }
-        let judge = sequential::judge_of(plan, &turn.state, check);
+        let judge = Judges::new(plan, &turn.state).of(check);
         let sentence = sentence(turn, at, check, judge.as_ref(), state.last?);
         Some(BackReason::CheckFailed(sentence.into()))
     })
@@ -215,9 +217,10 @@ fn increase<'m>(
 fn is_worth_a_look(plan: &Plan, state: &State) -> bool {
     let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
     let checks = &plan.analysis.checks;
+    let judges = Judges::new(plan, state);
     checks.iter().any(|check| {
         let stable = state.stable.is_some();
-        let tempered = sequential::judge_of(plan, state, check).is_some();
+        let tempered = judges.of(check).is_some();
         let compared = stable && (tempered || !matches!(check.bound, Bound::Value(_)));
         compared || (judged && applies(check, plan, state))
     })

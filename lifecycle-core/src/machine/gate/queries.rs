@@ -1,8 +1,8 @@
 //! What must be asked before the next step.
 
-use super::sequential;
+use super::sequential::{self, Judges};
 use super::{applies, has_traffic};
-use crate::analysis::{BIN, BINS, Bound, Check};
+use crate::analysis::{BIN, BINS, Bound, SequentialJudge};
 use crate::backend::{HealthQuery, Signal, Span};
 use crate::machine::io::Arm;
 use crate::machine::state::State;
@@ -32,9 +32,10 @@ pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> V
     let stable = state.stable.and_then(|number| state.revision(number));
     let since = (progress.in_traffic + dt).min(analysis.window);
     let mut asked = Asked { canary, stable, wanted: Vec::with_capacity(4) };
+    let judges = Judges::new(plan, state);
     for (at, check) in analysis.checks.iter().enumerate().filter(|(_, check)| applies(check, plan, state)) {
-        if sequential::judge_of(plan, state, check).is_some() {
-            sequential_queries(plan, state, (at, check), &mut asked);
+        if let Some(judge) = judges.of(check) {
+            sequential_queries(plan, state, (at, &judge), &mut asked);
             continue;
         }
         let signal = check.metric().signal();
@@ -50,8 +51,12 @@ pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> V
     asked.wanted
 }
 
-fn sequential_queries(plan: &Plan, state: &State, (at, check): (usize, &Check), asked: &mut Asked<'_>) {
-    let Some(judge) = sequential::judge_of(plan, state, check) else { return };
+fn sequential_queries(
+    plan: &Plan,
+    state: &State,
+    (at, judge): (usize, &SequentialJudge),
+    asked: &mut Asked<'_>,
+) {
     let (question, signal) = (judge.question, judge.question.signal());
     let known = state.progress.checks.get(at).and_then(|check| check.sequential.as_deref());
     if sequential::is_tempered_by_stable(&judge.rules) && known.is_none_or(|known| known.temper.is_none()) {
@@ -68,7 +73,7 @@ fn sequential_queries(plan: &Plan, state: &State, (at, check): (usize, &Check), 
     if prepared && sequential::counts(plan, state) {
         let since = Span::Since(known.and_then(|known| known.mark));
         asked.want(Arm::Canary, &signal, since);
-        if sequential::with_stable(plan, state, &judge) {
+        if sequential::with_stable(plan, state, judge) {
             asked.want(Arm::Stable, &signal, since);
         }
     }

@@ -16,15 +16,16 @@ pub(in super::super) fn references_taken(turn: &mut Turn<'_>) -> bool {
     if !hold.gate || turn.state.stable.is_none() || turn.state.progress.promoted {
         return true;
     }
+    let judges = sequential::Judges::new(turn.plan, &turn.state);
     let missing = turn.plan.analysis.checks.iter().enumerate().any(|(at, check)| {
         let wanted = match check.bound {
             Bound::Baseline(_) => true,
             Bound::Stable(_) => hold.weight == Weight::FULL,
             Bound::Value(_) => false,
         };
-        let by_window = sequential::judge_of(turn.plan, &turn.state, check).is_none();
+        let by_window = judges.of(check).is_none();
         let known = || turn.state.progress.checks.get(at).is_some_and(|state| state.reference.is_some());
-        (by_window && wanted && !known()) || !sequential::is_prepared(turn.plan, &turn.state, at, check)
+        (by_window && wanted && !known()) || !sequential::is_prepared(&judges, &turn.state, at, check)
     });
     if missing && turn.state.progress.stalled >= turn.plan.analysis.no_data_limit {
         turn.pause(PauseCause::NoData);

@@ -9,28 +9,41 @@ use crate::machine::io::Arm;
 use crate::machine::state::State;
 use crate::machine::turn::Turn;
 use crate::plan::{Hold, Mode, Plan, Weight};
+use crate::stats::Alpha;
 
-/// How this check is judged in the step that the rollout is in; `None` when a window is looked at.
-pub(super) fn judge_of(plan: &Plan, state: &State, check: &Check) -> Option<SequentialJudge> {
-    let analysis = &*plan.analysis;
-    let rules = analysis.sequential?;
-    let question = Question::of(check)?;
-    let tests = tests(plan, state).max(1);
-    Some(SequentialJudge {
-        question,
-        rules,
-        alpha: rules.alpha.shared_by(tests).part(gate_share(plan, state)),
+/// How the checks are judged in the step that the rollout is in.
+pub(super) struct Judges {
+    rules: Option<Sequential>,
+    /// Of one check in this step.
+    alpha: Alpha,
+    full: bool,
+    min_requests: u64,
+}
+
+impl Judges {
+    pub(super) fn new(plan: &Plan, state: &State) -> Self {
+        let rules = plan.analysis.sequential;
+        let alpha = rules.map_or(Alpha::DEFAULT, |rules| {
+            rules.alpha.shared_by(tests(plan, state).max(1)).part(gate_share(plan, state))
+        });
         // (where replicas are the share of traffic, stable may be gone sooner than the canary is whole)
-        full: state.hold(plan).weight == Weight::FULL || !matches!(plan.mode, Mode::Routed { .. }),
-        min_requests: analysis.min_requests,
-    })
+        let full = state.hold(plan).weight == Weight::FULL || !matches!(plan.mode, Mode::Routed { .. });
+        Self { rules, alpha, full, min_requests: plan.analysis.min_requests }
+    }
+
+    /// The judge of this check; `None` when a window is looked at.
+    pub(super) fn of(&self, check: &Check) -> Option<SequentialJudge> {
+        let Self { rules, alpha, full, min_requests } = *self;
+        let (rules, question) = (rules?, Question::of(check)?);
+        Some(SequentialJudge { question, rules, alpha, full, min_requests })
+    }
 }
 
 /// How many checks share alpha.
 fn tests(plan: &Plan, state: &State) -> usize {
     let analysis = &plan.analysis;
     let shares = |check: &&Check| {
-        applies(check, plan, state) && Question::of(check).is_some() && !analysis.is_dry_run(check)
+        Question::of(check).is_some() && applies(check, plan, state) && !analysis.is_dry_run(check)
     };
     analysis.checks.iter().filter(shares).count()
 }
@@ -94,9 +107,9 @@ pub(super) fn was_asked(turn: &mut Turn<'_>) -> bool {
 pub(super) fn prepare(turn: &mut Turn<'_>) {
     let (plan, seen) = (turn.plan, turn.seen);
     let untouched = turn.state.canary.is_some_and(|canary| turn.state.route.highest(canary).is_zero());
+    let judges = Judges::new(plan, &turn.state);
     for (at, check) in plan.analysis.checks.iter().enumerate() {
-        let Some(judge) = judge_of(plan, &turn.state, check).filter(|_| applies(check, plan, &turn.state))
-        else {
+        let Some(judge) = judges.of(check).filter(|_| applies(check, plan, &turn.state)) else {
             continue;
         };
         let has_stable = turn.state.stable.is_some();
@@ -142,8 +155,8 @@ fn take_temper(
 }
 
 /// Is everything known that has to be, before the canary gets its first request?
-pub(super) fn is_prepared(plan: &Plan, state: &State, at: usize, check: &Check) -> bool {
-    let Some(judge) = judge_of(plan, state, check) else { return true };
+pub(super) fn is_prepared(judges: &Judges, state: &State, at: usize, check: &Check) -> bool {
+    let Some(judge) = judges.of(check) else { return true };
     if !judge.question.needs_stable() && !is_tempered_by_stable(&judge.rules) {
         return true;
     }
@@ -158,8 +171,9 @@ pub(super) fn may_pass_early(plan: &Plan, state: &State) -> bool {
         return false;
     }
     let checks = analysis.checks.iter().zip(&state.progress.checks);
+    let judges = Judges::new(plan, state);
     let decides = |check: &Check| {
-        judge_of(plan, state, check).is_some() && applies(check, plan, state) && !analysis.is_dry_run(check)
+        judges.of(check).is_some() && applies(check, plan, state) && !analysis.is_dry_run(check)
     };
     let mut certified = checks
         .filter(|(check, _)| decides(check))
