@@ -12,6 +12,7 @@ check: fmt clippy doc test
 # Is the code formatted?
 fmt:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 # Lints, warnings as errors
 clippy:
@@ -38,6 +39,20 @@ soak seeds="1000000":
 # How often the sequential judge refuses a version that is no worse, in so many simulated rollouts: half a minute
 false-alarms rollouts="100000":
     cargo run --release -p lifecycle-testkit --example false_alarms -- {{rollouts}}
+
+# One target of fuzz/ for so many seconds; `fuzz/fuzz_targets` has them
+fuzz target="check" seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v cargo-fuzz > /dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
+    cargo +nightly --version > /dev/null 2>&1 || { echo "a nightly compiler is missing: rustup toolchain install nightly --profile minimal" >&2; exit 1; }
+    # What is found goes to a place of its own. fuzz/corpus has seeds that people can read and the least of what was found
+    # that covers as much as all of it: by the fuzzer's -set_cover_merge=1, into an empty folder.
+    found="fuzz/target/corpus/{{target}}"
+    mkdir -p "$found" "fuzz/corpus/{{target}}"
+    words="fuzz/{{target}}.dict"
+    [ -f "$words" ] && dict=(-dict="$words") || dict=()
+    cargo +nightly fuzz run {{target}} "$found" "fuzz/corpus/{{target}}" -- -max_total_time={{seconds}} -max_len=1024 "${dict[@]}"
 
 # The figures of the README
 bench:
