@@ -139,6 +139,8 @@ fn analysis(strategy: &'static str) -> impl Strategy<Value = Value> {
         vec![],
         vec!["error_rate < 5%"],
         vec!["error_rate < 1%", "no_critical_alerts"],
+        vec!["error_rate < 5%", "error_rate_stable < 20%", "request_rate > 0.01/s"],
+        vec!["error_rate_stable < 20%"],
         if strategy == "recreate" || strategy == "rolling" {
             vec!["success_rate > 95%", "p95_latency < 500ms"]
         } else {

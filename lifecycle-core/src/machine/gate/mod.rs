@@ -79,13 +79,12 @@ pub(super) fn ask(turn: &mut Turn<'_>, settled_before: bool) -> Gate {
     if hold.approval { Gate::Approval } else { Gate::Passed(Some(evidence)) }
 }
 
-/// Does every check that decides have data?
+/// Did no check that applies and decides come away without data?
 fn all_have_data(turn: &Turn<'_>) -> bool {
-    let analysis = &turn.plan.analysis;
+    let (plan, state) = (turn.plan, &turn.state);
     // (before the first look nothing is known of any)
-    let mut checks = turn.state.progress.checks.iter().enumerate();
-    checks.all(|(at, state)| {
-        has_data(state) || analysis.checks.get(at).is_some_and(|check| analysis.is_dry_run(check))
+    plan.analysis.checks.iter().zip(&state.progress.checks).all(|(check, said)| {
+        has_data(said) || !applies(check, plan, state) || plan.analysis.is_dry_run(check)
     })
 }
 

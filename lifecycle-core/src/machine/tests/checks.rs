@@ -115,6 +115,27 @@ fn a_check_of_stable_is_left_out_where_nobody_asks_stable() {
 }
 
 #[test]
+fn a_check_of_stable_that_had_no_data_holds_nobody_up_once_it_is_left_out() {
+    let rolling = PlanBuilder::new("rolling", Mode::Ratio).step(Hold::new(Weight::FULL, minutes(20)));
+    let plan = rolling.analysis(analysis(&["error_rate_stable < 5%"])).build().unwrap();
+    let mut world = World::serving(plan, 3);
+    world.update("2.0.0");
+    world.unready.push("2.0.0".into());
+    world.run(Millis::from_secs(1));
+    world.dark = true;
+    world.unready.clear();
+    // 1.0.0 is asked while 2.0.0 has its first replicas
+    world.mute = true;
+    world.groups.get_mut("2.0.0").unwrap().ready = 1;
+    world.groups.get_mut("2.0.0").unwrap().available = 1;
+    world.run(Millis::from_secs(30));
+    assert!(world.has("Measured"), "{:?}", world.names());
+    world.mute = false;
+    world.run(minutes(22));
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
+}
+
+#[test]
 fn a_check_of_stable_against_the_baseline_holds_it_against_what_it_was() {
     for (failing, promoted) in [(150, "2.0.0"), (250, "1.0.0")] {
         let mut world = World::serving(plan(&["error_rate_stable <= 2x baseline"]), 10);
