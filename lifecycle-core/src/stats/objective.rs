@@ -66,8 +66,9 @@ impl ObjectiveTest {
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
     pub fn ln_e(&self, total: Counts) -> f64 {
         let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
+        let passing = (-self.rate).ln_1p();
         let ratio = |alternative: &f64| {
-            let passed = passed * ((-alternative).ln_1p() - (-self.rate).ln_1p());
+            let passed = passed * ((-alternative).ln_1p() - passing);
             self.temper * (failed * (alternative / self.rate).ln() + passed)
         };
         ln::mean(self.alternatives.iter().map(ratio))
