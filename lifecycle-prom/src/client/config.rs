@@ -54,7 +54,7 @@ impl PrometheusConfig {
             settle: Millis::from_secs(1),
             limits: Limits {
                 deadline: Duration::from_secs(5),
-                rest: Duration::from_secs(5),
+                rest: Duration::from_secs(1),
                 max_answer_bytes: 8 << 20,
                 concurrency: 16,
             },
@@ -76,7 +76,8 @@ impl PrometheusConfig {
     }
 
     /// For how long an address that failed is tried last, and one that failed twice in a row is not tried at all; then it is
-    /// tried by one question. Default 5 s. While no address is left, questions fail at once, so that nobody waits for a server
+    /// tried by one question. Default 1 s, which is shorter than any time between two looks should be: a look never fails because of
+    /// an earlier one. While no address is left, questions fail at once, so that nobody waits for a server
     /// that is known to be dead.
     pub const fn rest(mut self, rest: Duration) -> Self {
         self.limits.rest = rest;
