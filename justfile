@@ -95,6 +95,10 @@ e2e: control-plane e2e-programs
 bench-operator n="100": control-plane e2e-programs
     N={{n}} cargo bench -p lifecycle-service --features e2e --bench operator
 
+# What looks at a real Prometheus cost with so many rollouts: CPU, requests, time; some minutes
+bench-prometheus n="1000": e2e-programs
+    N={{n}} cargo bench -p lifecycle-prom --features e2e --bench prometheus
+
 # Programs of other people that the tests need, installed where that is possible
 e2e-programs:
     #!/usr/bin/env bash

@@ -7,8 +7,23 @@ use std::path::PathBuf;
 use lifecycle_core::backend::{HealthQuery, Mark, Signal, Span};
 use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
+use lifecycle_prom::answer::{Answer, Series};
 use lifecycle_prom::query::{Clock, Questions};
 use lifecycle_prom::{DurationUnit, Metrics, Target};
+
+/// An answer with which there is more to be asked, of whatever arm.
+fn changed() -> Answer {
+    let of = |labels: &[(&'static str, &'static str)]| {
+        let labels = labels.iter().copied().chain([("lifecycle_count", "changed")]);
+        Series::new(labels, 1.0)
+    };
+    Answer::Vector(vec![
+        of(&[("namespace", "shop"), ("agent", "edge"), ("revision", "aaa")]),
+        of(&[("destination_workload_namespace", "shop"), ("destination_workload", "edge-aaa")]),
+        of(&[("namespace", "shop"), ("deployment", "edge-aaa"), ("service", "edge-aaa")]),
+        of(&[("envoy_cluster_name", "shop/edge-aaa")]),
+    ])
+}
 
 /// Everything that is asked of both arms, in a form that people can read.
 fn asked(metrics: &Metrics) -> String {
@@ -29,7 +44,10 @@ fn asked(metrics: &Metrics) -> String {
             let queries = ["aaa", "bbb"].map(|hash| HealthQuery::over(signal.clone(), revision(hash), span));
             let clock = Clock::new(Mark(1_700_000_011_500), Millis::from_secs(1));
             let target = Target::new("shop", "edge");
-            let questions = Questions::new(metrics, &target, &queries, clock);
+            let mut questions = Questions::new(metrics.clone(), &target, &queries, clock);
+            let changed: Vec<_> = questions.questions().iter().map(|_| Ok(changed())).collect();
+            // it becomes one of the questions
+            let _ = questions.more(&changed);
             for question in questions.questions() {
                 text.push_str(&format!("# {name} {signal:?}: {}\n", question.path()));
                 for (key, value) in question.parameters() {

@@ -206,6 +206,19 @@ impl AnswerError {
     }
 }
 
+impl AnswerError {
+    /// May a question about less be answered?
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        match self {
+            Self::Refused { error_type, .. } => matches!(error_type.as_str(), "execution" | "timeout"),
+            Self::Status { status, .. } => matches!(status, 413 | 504),
+            Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<AnswerError> for BackendError {
     fn from(error: AnswerError) -> Self {
         Self::new("prometheus", "measure", error.kind(), error.to_string())

@@ -3,7 +3,9 @@
 use lifecycle_core::backend::{Counted, Increase, Mark, Reading};
 
 use super::arm::Arm;
-use super::{Answer, AnswerError, NOW, Series, THEN, UNKNOWN, age, counts, histogram, native};
+use super::{
+    Answer, AnswerError, CHANGED, COUNT, FAILED, NOW, Series, THEN, UNKNOWN, age, counts, histogram, native,
+};
 use crate::metrics::Metrics;
 
 /// What an answer says about one arm.
@@ -35,6 +37,23 @@ pub(crate) fn read<'a>(
     let sum = |which| arm.one(series, which).map(Series::number).transpose();
     let unknown = arm.one(series, UNKNOWN).is_some();
     Ok(Grown { then: sum(THEN)?, now: sum(NOW)?, unknown, series, arm })
+}
+
+/// Is the difference between both ends, which this answer has, not all that there is to say of this arm?
+pub(crate) fn is_more_than_a_difference(answer: &Answer, arm: &Arm, latency: bool) -> bool {
+    let Ok(series) = answer.vector() else { return false };
+    if arm.one(series, CHANGED).is_some() {
+        return true;
+    }
+    let sum = |which| arm.one(series, which).and_then(|one| one.number().ok());
+    let (then, now) = (sum(THEN), sum(NOW));
+    let all = |one: &&Series| !latency || one.label("le") == "+Inf";
+    let counted = arm.of(series).filter(|one| matches!(one.label(COUNT), "" | FAILED)).filter(all);
+    let counted: Vec<f64> = counted.filter_map(|one| one.number().ok()).collect();
+    let difference = now.unwrap_or(0.0) - then.unwrap_or(0.0);
+    // counts are whole numbers, and differ by one at least
+    let differs = (counted.iter().sum::<f64>() - difference).abs() > 0.5;
+    differs || (counted.is_empty() && (then.is_some() || now.is_some()))
 }
 
 impl Grown<'_> {

@@ -37,6 +37,8 @@ pub(crate) const SCRAPED: &str = "scraped";
 pub(crate) const NOW: &str = "now";
 /// For that at the earlier one.
 pub(crate) const THEN: &str = "then";
+/// For the number of series that say more than their difference does.
+pub(crate) const CHANGED: &str = "changed";
 /// The label that has the name of a replica.
 pub(crate) const REPLICA: &str = "lifecycle_replica";
 /// For the number of series of which cannot be told how much they have grown.
@@ -125,7 +127,7 @@ impl Series {
         (self.at * 1000.0).round() == mark.0 as f64
     }
 
-    fn label(&self, name: &str) -> &str {
+    pub(crate) fn label(&self, name: &str) -> &str {
         arm::label(&self.labels, name)
     }
 

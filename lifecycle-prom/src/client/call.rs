@@ -40,12 +40,21 @@ pub(super) enum Request<'a> {
 /// What came back.
 pub(super) type Reader<T> = fn(u16, Option<&str>, &[u8]) -> Result<T, AnswerError>;
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: BackendError,
+    /// May less be answered?
+    pub(super) too_much: bool,
+}
+
 /// Why there is no answer from one address.
 struct Failure {
     kind: ErrorKind,
     problem: String,
     /// Is it about the question, so that another address would say the same?
     of_question: bool,
+    too_much: bool,
 }
 
 impl Caller {
@@ -65,17 +74,16 @@ impl Caller {
         })
     }
 
-    /// The first answer of one of the addresses, an error at the deadline or when none has an answer.
+    /// The first answer of one of the addresses, an error at the deadline or when none has an answer. Whoever asks has one of
+    /// the [places](Self::place_by).
     pub(super) async fn ask<T>(
         &self,
         request: Request<'_>,
         read: Reader<T>,
         deadline: Instant,
-    ) -> BackendResult<T> {
-        let Ok(place) = timeout_at(deadline, self.place()).await else { return Err(self.late()) };
-        let _place = place?;
+    ) -> Result<T, Failed> {
         let order = self.endpoints.order(Instant::now());
-        let mut error = None;
+        let mut before: Option<Failed> = None;
         for (tried, address) in order.iter().enumerate() {
             let Some(attempt) = self.endpoints.begin(*address) else { continue };
             let address = &self.addresses[attempt.address];
@@ -85,26 +93,35 @@ impl Caller {
             let until = Instant::now() + share;
             let answer = timeout_at(until, self.call(address, request, read, until)).await;
             let within = if order.len() == 1 { self.limits.deadline } else { share };
-            match answer.unwrap_or_else(|_| Err(Failure::late(within.as_millis()))) {
+            let failure = match answer.unwrap_or_else(|_| Err(Failure::late(within.as_millis()))) {
                 Ok(answer) => {
                     attempt.answered();
                     return Ok(answer);
                 }
-                Err(Failure { kind, problem, of_question: true }) => {
-                    attempt.answered();
-                    return Err(self.failed(kind, address, &problem));
-                }
-                Err(Failure { kind, problem, .. }) => {
-                    attempt.failed(Instant::now(), kind, &problem);
-                    error = Some(joined(error, self.failed(kind, address, &problem)));
-                }
+                Err(failure) => failure,
+            };
+            let Failure { kind, problem, of_question, too_much } = failure;
+            let failed = Failed { error: self.failed(kind, address, &problem), too_much };
+            if of_question {
+                attempt.answered();
+                return Err(failed);
             }
+            attempt.failed(Instant::now(), kind, &problem);
+            before = Some(failed.after(before));
         }
         // somebody else finds out about the only address
-        Err(error.or_else(|| self.alive().err()).unwrap_or_else(|| self.late()))
+        Err(before.unwrap_or_else(|| {
+            let error = self.alive().err().unwrap_or_else(|| self.late());
+            Failed { error, too_much: false }
+        }))
     }
 
-    /// One of the places for questions on their way. Whoever waits for one hears of it when every address has died.
+    /// One of the places for questions on their way, an error at the deadline.
+    pub(super) async fn place_by(&self, deadline: Instant) -> BackendResult<SemaphorePermit<'_>> {
+        timeout_at(deadline, self.place()).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Whoever waits for one hears of it when every address has died.
     async fn place(&self) -> BackendResult<SemaphorePermit<'_>> {
         let mut failures = self.endpoints.failures();
         let mut place = pin!(self.places.acquire());
@@ -153,11 +170,11 @@ impl Caller {
         until: Instant,
     ) -> Result<T, Failure> {
         let request = self.request(address, request, until).await;
-        let request = self.signer.sign(request).await.map_err(|problem| Failure {
-            kind: ErrorKind::Unauthorized,
-            problem,
-            of_question: false,
-        })?;
+        let request = self
+            .signer
+            .sign(request)
+            .await
+            .map_err(|problem| Failure::new(ErrorKind::Unauthorized, problem))?;
         let mut response = request.send().await.map_err(Failure::of_transport)?;
         let status = response.status().as_u16();
         let location = response
@@ -203,9 +220,13 @@ impl Caller {
 }
 
 impl Failure {
+    fn new(kind: ErrorKind, problem: String) -> Self {
+        Self { kind, problem, of_question: false, too_much: false }
+    }
+
     fn late(ms: u128) -> Self {
-        let problem = format!("no answer within {ms} ms");
-        Self { kind: ErrorKind::Transient, problem, of_question: false }
+        let late = Self::new(ErrorKind::Transient, format!("no answer within {ms} ms"));
+        Self { too_much: true, ..late }
     }
 
     fn of_transport(error: reqwest::Error) -> Self {
@@ -213,23 +234,28 @@ impl Failure {
         match of_tls(&error) {
             Some((problem, refused)) => {
                 let kind = if refused { ErrorKind::Unauthorized } else { ErrorKind::Invalid };
-                Self { kind, problem: format!("TLS: {problem}"), of_question: false }
+                Self::new(kind, format!("TLS: {problem}"))
             }
-            None => Self { kind: ErrorKind::Transient, problem: with_causes(&error), of_question: false },
+            None => Self::new(ErrorKind::Transient, with_causes(&error)),
         }
     }
 
     fn of_answer(error: &AnswerError) -> Self {
-        Self { kind: error.kind(), problem: error.to_string(), of_question: error.is_of_question() }
+        let (of_question, too_much) = (error.is_of_question(), error.is_too_much());
+        Self { of_question, too_much, ..Self::new(error.kind(), error.to_string()) }
     }
 }
 
-/// What all addresses have said. Where one may answer the next time, asking again may help.
-fn joined(before: Option<BackendError>, next: BackendError) -> BackendError {
-    let Some(before) = before else { return next };
-    let kind = if next.kind == ErrorKind::Transient { next.kind } else { before.kind };
-    let message = format!("{}; {}", before.message, next.message);
-    BackendError::new(next.backend, next.operation, kind, message)
+impl Failed {
+    /// What all addresses have said. Where one may answer the next time, asking again may help.
+    fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        let (first, next) = (before.error, self.error);
+        let kind = if next.kind == ErrorKind::Transient { next.kind } else { first.kind };
+        let message = format!("{}; {}", first.message, next.message);
+        let error = BackendError::new(next.backend, next.operation, kind, message);
+        Self { error, too_much: self.too_much || before.too_much }
+    }
 }
 
 impl fmt::Debug for Caller {

@@ -36,7 +36,9 @@ impl ClockReader {
             return Ok(clock);
         }
         let form = [("query", CLOCK.to_owned())];
-        let answer = caller.ask(Request::Form("api/v1/query", &form), answer::read, deadline).await?;
+        let _place = caller.place_by(deadline).await?;
+        let answer = caller.ask(Request::Form("api/v1/query", &form), answer::read, deadline).await;
+        let answer = answer.map_err(|failed| failed.error)?;
         let clock = Clock::read(&answer, settle)?;
         *last = Some((Instant::now(), clock));
         Ok(clock)

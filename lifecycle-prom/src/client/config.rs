@@ -24,6 +24,8 @@ pub struct PrometheusConfig {
     pub(super) alertmanager: Option<Connection>,
     pub(super) metrics: Metrics,
     pub(super) settle: Millis,
+    pub(super) join_within: Duration,
+    pub(super) joined: usize,
     pub(super) limits: Limits,
 }
 
@@ -52,6 +54,8 @@ impl PrometheusConfig {
             alertmanager: None,
             metrics: Metrics::default(),
             settle: Millis::from_secs(1),
+            join_within: Duration::from_millis(20),
+            joined: 100,
             limits: Limits {
                 deadline: Duration::from_secs(5),
                 rest: Duration::from_secs(1),
@@ -81,6 +85,20 @@ impl PrometheusConfig {
     /// that is known to be dead.
     pub const fn rest(mut self, rest: Duration) -> Self {
         self.limits.rest = rest;
+        self
+    }
+
+    /// How many deployments may share a question. Default 100; with 1 each asks for itself. A question that turns out to be too
+    /// much is an error for all of them once, and for ten minutes half as many share one.
+    pub fn joined(mut self, deployments: usize) -> Self {
+        self.joined = deployments.max(1);
+        self
+    }
+
+    /// How long a question waits for others to share it with, once in each look, whose questions wait side by side. Default 20 ms, and
+    /// 1 ms more for each question that was asked in the second before, up to 250 ms.
+    pub const fn join_within(mut self, time: Duration) -> Self {
+        self.join_within = time;
         self
     }
 

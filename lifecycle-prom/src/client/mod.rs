@@ -6,28 +6,35 @@ mod config;
 mod connection;
 mod credentials;
 mod endpoints;
+mod joiner;
 mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use lifecycle_core::backend::{
     BackendResult, HealthCapabilities, HealthQuery, HealthSource, Mark, Reading, Signal,
 };
+use lifecycle_core::time::Millis;
 use tokio::time::Instant;
 
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
+use crate::metrics::Metrics;
 use crate::query::{Clock, Ends, Question, Questions, Server};
 use crate::target::Target;
-use call::{Caller, Request};
+use call::Caller;
 use clock::ClockReader;
 pub use config::PrometheusConfig;
 pub use connection::{ConfigError, Connection, Pem};
+use joiner::Joiner;
 
 /// One Prometheus, shared by the health sources of any number of rollouts. Cheap to clone.
 ///
 /// - The questions of one [`measure`](HealthSource::measure) are asked side by side and have one deadline; one
 ///   that is late is a transient error, and the others are answered.
+/// - Questions of several rollouts that are asked at about the same time are asked as one: see [`PrometheusConfig::joined`].
 /// - At most [`PrometheusConfig::concurrency`] questions are on their way at any time, of all rollouts together.
 ///   The others wait, and their deadline runs.
 /// - What is counted since an earlier answer of this source is counted exactly, and by this source alone: another one, also of the
@@ -42,9 +49,11 @@ pub struct PrometheusSource {
 
 #[derive(Debug)]
 struct Shared {
-    config: PrometheusConfig,
-    prometheus: Caller,
-    alertmanager: Option<Caller>,
+    metrics: Arc<Metrics>,
+    settle: Millis,
+    deadline: Duration,
+    prometheus: Arc<Joiner>,
+    alertmanager: Option<Arc<Joiner>>,
     clock: ClockReader,
     ends: Mutex<Ends>,
 }
@@ -61,14 +70,24 @@ impl PrometheusSource {
     ///
     /// # Errors
     /// When the configuration cannot be used.
-    pub fn new(mut config: PrometheusConfig) -> Result<Self, ConfigError> {
-        let prometheus = Caller::new("prometheus", &config.prometheus, config.limits)?;
-        let alertmanager = config.alertmanager.as_ref();
-        let alertmanager =
-            alertmanager.map(|over| Caller::new("alertmanager", over, config.limits)).transpose()?;
-        config.metrics.alertmanager = alertmanager.is_some();
-        let (clock, ends) = (ClockReader::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { config, prometheus, alertmanager, clock, ends }) })
+    pub fn new(config: PrometheusConfig) -> Result<Self, ConfigError> {
+        let PrometheusConfig { prometheus, alertmanager, mut metrics, settle, join_within, joined, limits } =
+            config;
+        let joiner = |server, over: &Connection| {
+            let caller = Caller::new(server, over, limits)?;
+            Ok(Arc::new(Joiner::new(caller, join_within, joined)))
+        };
+        metrics.alertmanager = alertmanager.is_some();
+        let shared = Shared {
+            metrics: Arc::new(metrics),
+            settle,
+            deadline: limits.deadline,
+            prometheus: joiner("prometheus", &prometheus)?,
+            alertmanager: alertmanager.map(|over| joiner("alertmanager", &over)).transpose()?,
+            clock: ClockReader::default(),
+            ends: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The health of this target. It knows the named queries that the target has.
@@ -86,9 +105,10 @@ impl Shared {
         clock: Clock,
         deadline: Instant,
     ) -> Vec<BackendResult<Reading>> {
-        let questions = Questions::new(&self.config.metrics, target, queries, clock);
-        let asked = questions.questions().iter().map(|question| self.ask(question, deadline));
-        let answers = futures::future::join_all(asked).await;
+        let mut questions = Questions::new(Arc::clone(&self.metrics), target, queries, clock);
+        let mut answers = self.ask_all(questions.questions(), deadline).await;
+        let more = self.ask_all(questions.more(&answers), deadline).await;
+        answers.extend(more);
         // whoever panicked with it has remembered too little, which costs a look
         questions.readings(&answers, &mut self.ends.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -97,13 +117,14 @@ impl Shared {
         query.signal == Signal::CriticalAlerts && self.alertmanager.is_some()
     }
 
-    async fn ask(&self, question: &Question, deadline: Instant) -> BackendResult<Answer> {
-        let (path, parameters) = (question.path(), question.parameters());
+    async fn ask_all(&self, questions: &[Question], deadline: Instant) -> Vec<BackendResult<Arc<Answer>>> {
+        join_all(questions.iter().map(|question| self.ask(question, deadline))).await
+    }
+
+    async fn ask(&self, question: &Question, deadline: Instant) -> BackendResult<Arc<Answer>> {
         match (question.server(), &self.alertmanager) {
-            (Server::Alertmanager, Some(alertmanager)) => {
-                alertmanager.ask(Request::Get(path, parameters), answer::read_alerts, deadline).await
-            }
-            _ => self.prometheus.ask(Request::Form(path, parameters), answer::read, deadline).await,
+            (Server::Alertmanager, Some(alertmanager)) => alertmanager.ask(question, deadline).await,
+            _ => self.prometheus.ask(question, deadline).await,
         }
     }
 }
@@ -115,14 +136,14 @@ impl HealthSource for TargetHealth {
         if queries.is_empty() {
             return Vec::new();
         }
-        let deadline = Instant::now() + shared.config.limits.deadline;
-        match shared.clock.read(&shared.prometheus, shared.config.settle, deadline).await {
+        let deadline = Instant::now() + shared.deadline;
+        match shared.clock.read(shared.prometheus.caller(), shared.settle, deadline).await {
             Ok(clock) => shared.measure(&self.target, queries, clock, deadline).await,
             Err(error) => {
                 // Alertmanager has a clock of its own
                 let alone = |query: &&HealthQuery| shared.is_of_alertmanager(query);
                 let of_alertmanager: Vec<HealthQuery> = queries.iter().filter(alone).cloned().collect();
-                let no_time = Clock::new(Mark::default(), shared.config.settle);
+                let no_time = Clock::new(Mark::default(), shared.settle);
                 let answers = shared.measure(&self.target, &of_alertmanager, no_time, deadline).await;
                 let mut answers = answers.into_iter();
                 let answer = |query: &HealthQuery| match shared.is_of_alertmanager(query) {
@@ -136,7 +157,7 @@ impl HealthSource for TargetHealth {
 
     fn capabilities(&self) -> HealthCapabilities {
         let able = HealthCapabilities::default().increases();
-        if self.shared.config.metrics.replica.is_empty() { able } else { able.replicas() }
+        if self.shared.metrics.replica.is_empty() { able } else { able.replicas() }
     }
 
     fn knows(&self, name: &str) -> bool {

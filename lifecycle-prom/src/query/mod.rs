@@ -49,11 +49,13 @@
 //! rounded in each answer.
 //!
 //! All of that is [one question](Question) for both arms, so that both end at the same mark, on the clock of Prometheus: see
-//! [`Clock`].
+//! [`Clock`]. While no replica comes or goes and nothing is reset it is a short one, and only where there is more to say the long one is
+//! asked, too ([`Questions::more`]).
 
 mod alertmanager;
 mod clock;
 mod ends;
+mod joined;
 mod native;
 mod question;
 mod questions;
@@ -66,6 +68,7 @@ mod window;
 
 pub use clock::{CLOCK, Clock};
 pub use ends::Ends;
+pub use joined::Joined;
 pub use question::{Question, Server};
 pub use questions::Questions;
 pub use template::{Template, TemplateError};

@@ -11,6 +11,7 @@ use super::scope::{Scope, arms};
 use super::selector::{Selector, at, duration};
 use super::since::{Counters, MEMORY, SAME_START_SECONDS, ends, range};
 use super::window::scraped;
+use crate::answer::UNKNOWN;
 use crate::metrics::Metrics;
 
 /// Over a window: what Prometheus itself makes of it, extrapolated.
@@ -42,7 +43,7 @@ pub(super) fn since(metrics: &Metrics, scope: &Scope, from: Mark, until: Mark) -
             &count(&x),
             &x,
             &format!("histogram_count({x} {then})"),
-            &unknown(&counters, from, until),
+            (UNKNOWN, &unknown(&counters, from, until)),
         ),
     ]
     .join(" or ")

@@ -1,5 +1,7 @@
 //! One question to Prometheus.
 
+use std::sync::Arc;
+
 use lifecycle_core::backend::Mark;
 use lifecycle_core::time::Millis;
 
@@ -19,21 +21,19 @@ use crate::metrics::Metrics;
 /// let revision = Revision::new(RevisionNumber(1), "aaa", parse_version("1.5.0").unwrap());
 /// let alerts = [HealthQuery::new(Signal::CriticalAlerts, revision, Millis::from_secs(60))];
 /// let clock = Clock::new(Mark(1_700_000_000_250), Millis::from_secs(1));
-/// let questions = Questions::new(&Metrics::default(), &Target::new("default", "edge"), &alerts, clock);
+/// let questions = Questions::new(Metrics::default(), &Target::new("default", "edge"), &alerts, clock);
 /// let [question] = questions.questions() else { panic!() };
 /// assert_eq!(question.path(), "api/v1/query");
-/// let parameters = [("query", question.promql().to_owned()), ("time", "1699999999.000".to_owned())];
+/// let parameters = [("query", question.promql()), ("time", "1699999999.000".to_owned())];
 /// assert_eq!(question.parameters(), parameters);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Question {
+    metrics: Arc<Metrics>,
     about: About,
     over: Over,
     until: Mark,
     scope: Scope,
-    promql: String,
-    server: Server,
-    parameters: Vec<(&'static str, String)>,
 }
 
 /// Who is asked.
@@ -61,7 +61,9 @@ pub(super) enum About {
 pub(super) enum Over {
     /// This long.
     Window(Millis),
-    /// Since this mark.
+    /// Since this mark, where nothing but counters has changed.
+    Plainly(Mark),
+    /// Since this mark, whatever has happened.
     Since(Mark),
     /// So many bins of this width.
     Bins(Millis, u32),
@@ -71,63 +73,114 @@ pub(super) enum Over {
 
 impl Question {
     /// A question about this up to this moment.
-    pub(super) fn new(metrics: &Metrics, about: About, over: Over, until: Mark, scope: Scope) -> Self {
-        if about == About::Alerts && metrics.alertmanager {
-            let (until, scope, promql) = (Mark::default(), Scope::default(), String::new());
-            let (server, parameters) = (Server::Alertmanager, alertmanager::parameters(metrics));
-            return Self { about, over, until, scope, promql, server, parameters };
+    pub(super) fn new(metrics: &Arc<Metrics>, about: About, over: Over, until: Mark, scope: Scope) -> Self {
+        let metrics = Arc::clone(metrics);
+        match about == About::Alerts && metrics.alertmanager {
+            // whoever asks and whenever: it is the same question
+            true => Self { metrics, about, over, until: Mark::default(), scope: Scope::default() },
+            false => Self { metrics, about, over, until, scope },
         }
-        let promql = match &about {
-            About::Requests => match over {
-                Over::Window(window) => window::requests(metrics, &scope, window),
-                Over::Since(from) => since::requests(metrics, &scope, from, until),
-                Over::Bins(width, _) => replicas::requests(metrics, &scope, width),
-                Over::Nothing => since::begin_requests(metrics, &scope),
-            },
-            About::Latency if metrics.native => match over {
-                Over::Window(window) => native::window(metrics, &scope, window),
-                Over::Since(from) => native::since(metrics, &scope, from, until),
-                Over::Bins(..) | Over::Nothing => native::begin(metrics, &scope),
-            },
-            About::Latency => match over {
-                Over::Window(window) => window::latency(metrics, &scope, window),
-                Over::Since(from) => since::latency(metrics, &scope, from, until),
-                Over::Bins(width, _) => replicas::latency(metrics, &scope, width),
-                Over::Nothing => since::begin_latency(metrics, &scope),
-            },
-            About::Alerts => window::alerts(metrics, &scope),
-            About::Text(text) => text.clone(),
-        };
-        let parameters = parameters(&promql, over, until);
-        Self { about, over, until, scope, promql, server: Server::Prometheus, parameters }
     }
 
     /// Who is asked.
     #[must_use]
-    pub const fn server(&self) -> Server {
-        self.server
+    pub fn server(&self) -> Server {
+        match self.about == About::Alerts && self.metrics.alertmanager {
+            true => Server::Alertmanager,
+            false => Server::Prometheus,
+        }
     }
 
     /// The PromQL; none for Alertmanager.
     #[must_use]
-    pub fn promql(&self) -> &str {
-        &self.promql
+    pub fn promql(&self) -> String {
+        let Self { metrics, about, over, until, scope } = self;
+        match (about, *over) {
+            (About::Requests, Over::Window(window)) => window::requests(metrics, scope, window),
+            (About::Requests, Over::Plainly(from)) => since::plain_requests(metrics, scope, from, *until),
+            (About::Requests, Over::Since(from)) => since::requests(metrics, scope, from, *until),
+            (About::Requests, Over::Bins(width, _)) => replicas::requests(metrics, scope, width),
+            (About::Requests, Over::Nothing) => since::begin_requests(metrics, scope),
+            (About::Latency, over) if metrics.native => match over {
+                Over::Window(window) => native::window(metrics, scope, window),
+                Over::Plainly(from) | Over::Since(from) => native::since(metrics, scope, from, *until),
+                Over::Bins(..) | Over::Nothing => native::begin(metrics, scope),
+            },
+            (About::Latency, Over::Window(window)) => window::latency(metrics, scope, window),
+            (About::Latency, Over::Plainly(from)) => since::plain_latency(metrics, scope, from, *until),
+            (About::Latency, Over::Since(from)) => since::latency(metrics, scope, from, *until),
+            (About::Latency, Over::Bins(width, _)) => replicas::latency(metrics, scope, width),
+            (About::Latency, Over::Nothing) => since::begin_latency(metrics, scope),
+            (About::Alerts, _) if metrics.alertmanager => String::new(),
+            (About::Alerts, _) => window::alerts(metrics, scope),
+            (About::Text(text), _) => text.clone(),
+        }
     }
 
     /// The path of the API that answers it.
     #[must_use]
-    pub const fn path(&self) -> &'static str {
-        match (self.server, self.over) {
+    pub fn path(&self) -> &'static str {
+        match (self.server(), self.over) {
             (Server::Alertmanager, _) => alertmanager::PATH,
             (_, Over::Bins(..)) => "api/v1/query_range",
-            (_, Over::Window(_) | Over::Since(_) | Over::Nothing) => "api/v1/query",
+            _ => "api/v1/query",
         }
     }
 
     /// What is to be sent there.
     #[must_use]
-    pub fn parameters(&self) -> &[(&'static str, String)] {
-        &self.parameters
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        if self.server() == Server::Alertmanager {
+            return alertmanager::parameters(&self.metrics);
+        }
+        let query = ("query", self.promql());
+        match self.over {
+            Over::Bins(width, bins) => {
+                let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
+                let back = width_ms.saturating_mul(i64::from(bins) - 1);
+                let start = Mark(self.until.0.saturating_sub(back));
+                vec![
+                    query,
+                    ("start", seconds(start)),
+                    ("end", seconds(self.until)),
+                    ("step", seconds(Mark(width_ms))),
+                ]
+            }
+            _ => vec![query, ("time", seconds(self.until))],
+        }
+    }
+
+    /// The question about the same time and series whatever has happened, where this one asks for a plain difference.
+    pub(super) fn in_full(&self) -> Option<Self> {
+        match self.over {
+            Over::Plainly(from) => Some(Self { over: Over::Since(from), ..self.clone() }),
+            _ => None,
+        }
+    }
+
+    /// Can it and the other be asked as one? Bins are many as it is, and PromQL of the user's own is what it is.
+    #[must_use]
+    pub fn joins(&self, other: &Self) -> bool {
+        let joinable = !matches!((&self.about, self.over), (About::Text(_), _) | (_, Over::Bins(..)));
+        let alike = (&self.about, self.over, self.until) == (&other.about, other.over, other.until);
+        joinable && alike
+    }
+
+    /// The one that asks for what all of these ask for, which [join](Self::joins); `None` of none.
+    pub(super) fn joined<'q>(questions: impl IntoIterator<Item = &'q Self>) -> Option<Self> {
+        let mut questions = questions.into_iter();
+        let mut joined = questions.next()?.clone();
+        for question in questions {
+            joined.scope.add(&question.scope);
+        }
+        Some(joined)
+    }
+
+    /// The labels that tell deployments apart in its answer, and what they say of those that it is about.
+    pub(super) fn deployment(&self) -> Vec<(&str, &str)> {
+        let labels =
+            if self.about == About::Alerts { self.metrics.of_alerts() } else { &self.metrics.series };
+        self.scope.deployment(labels)
     }
 
     /// The moment it is about.
@@ -141,15 +194,12 @@ impl Question {
     }
 }
 
-fn parameters(promql: &str, over: Over, until: Mark) -> Vec<(&'static str, String)> {
-    let query = ("query", promql.to_owned());
-    match over {
-        Over::Bins(width, bins) => {
-            let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
-            let back = width_ms.saturating_mul(i64::from(bins) - 1);
-            let start = Mark(until.0.saturating_sub(back));
-            vec![query, ("start", seconds(start)), ("end", seconds(until)), ("step", seconds(Mark(width_ms)))]
-        }
-        Over::Window(_) | Over::Since(_) | Over::Nothing => vec![query, ("time", seconds(until))],
+impl PartialEq for Question {
+    /// (All questions of one source are about the same metrics.)
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |question: &Self| (question.over, question.until);
+        parts(self) == parts(other) && self.about == other.about && self.scope == other.scope
     }
 }
+
+impl Eq for Question {}

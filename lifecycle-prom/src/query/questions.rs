@@ -1,5 +1,6 @@
 //! From health queries to questions, and from answers to readings.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use lifecycle_core::backend::{BackendResult, HealthQuery, Reading, Signal, Span};
@@ -42,15 +43,17 @@ const MAX_BIN: Millis = Millis::from_secs(3600);
 /// let target = Target::new("default", "edge-agent");
 /// // what Prometheus has answered to CLOCK
 /// let clock = Clock::read(&Answer::Scalar(1_700_000_000.25), Millis::from_secs(1))?;
-/// let questions = Questions::new(&Metrics::default(), &target, &queries, clock);
+/// let mut questions = Questions::new(Metrics::default(), &target, &queries, clock);
 /// assert_eq!(questions.questions().len(), 1);
-/// let readings = questions.readings(&[Ok(Answer::Vector(Vec::new()))], &mut Ends::new());
+/// let answers = [Ok(Answer::Vector(Vec::new()))];
+/// assert!(questions.more(&answers).is_empty());
+/// let readings = questions.readings(&answers, &mut Ends::new());
 /// assert!(readings.iter().all(|reading| *reading.as_ref().unwrap() == Reading::NoData));
 /// # Ok::<(), lifecycle_prom::answer::AnswerError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Questions {
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     target: Target,
     questions: Vec<Question>,
     asked: Vec<Asked>,
@@ -65,7 +68,7 @@ struct Asked {
 }
 
 /// Where the answer to a health query comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum How {
     /// From that to this question.
     Asked(usize),
@@ -78,12 +81,18 @@ enum How {
 impl Questions {
     /// The questions that answer these queries about this target, at this time of Prometheus.
     #[must_use]
-    pub fn new(metrics: &Metrics, target: &Target, queries: &[HealthQuery], clock: Clock) -> Self {
+    pub fn new(
+        metrics: impl Into<Arc<Metrics>>,
+        target: &Target,
+        queries: &[HealthQuery],
+        clock: Clock,
+    ) -> Self {
+        let metrics = metrics.into();
         let mut questions: Vec<Question> = Vec::new();
         let mut asked = Vec::with_capacity(queries.len());
         for query in queries {
-            let how = match write(metrics, target, queries, query, clock) {
-                _ if is_of_no_replica(metrics, query) => How::Known(Reading::Replicas(Vec::new())),
+            let how = match write(&metrics, target, queries, query, clock) {
+                _ if is_of_no_replica(&metrics, query) => How::Known(Reading::Replicas(Vec::new())),
                 Err(error) => How::Never(error),
                 Ok(question) => {
                     How::Asked(questions.iter().position(|known| *known == question).unwrap_or_else(|| {
@@ -95,7 +104,7 @@ impl Questions {
             let hash = Arc::clone(&query.revision.hash);
             asked.push(Asked { how, signal: query.signal.clone(), hash });
         }
-        Self { metrics: metrics.clone(), target: target.clone(), questions, asked }
+        Self { metrics, target: target.clone(), questions, asked }
     }
 
     /// What to ask.
@@ -104,22 +113,46 @@ impl Questions {
         &self.questions
     }
 
+    /// What has to be asked in addition, now that these are the answers. They become part of [`questions`](Self::questions), and their answers
+    /// come after these.
+    pub fn more<A: Borrow<Answer>>(&mut self, answers: &[BackendResult<A>]) -> &[Question] {
+        let before = self.questions.len();
+        for (index, answer) in answers.iter().enumerate().take(before) {
+            let (Some(in_full), Ok(answer)) = (self.questions[index].in_full(), answer) else { continue };
+            let of_question = |asked: &&Asked| asked.how == How::Asked(index);
+            let more = |asked: &Asked| {
+                let arm = Arm::new(&self.metrics.series, &self.target, &asked.hash);
+                let latency = asked.signal == Signal::Latency;
+                increase::is_more_than_a_difference(answer.borrow(), &arm, latency)
+            };
+            // of all arms or of none: they are counted in the same way
+            if self.asked.iter().filter(of_question).any(more) {
+                self.questions.push(in_full);
+                let again = How::Asked(self.questions.len() - 1);
+                for asked in self.asked.iter_mut().filter(|asked| asked.how == How::Asked(index)) {
+                    asked.how = again.clone();
+                }
+            }
+        }
+        &self.questions[before..]
+    }
+
     /// One reading per health query, in their order, of one answer per question, in the order of
     /// [`questions`](Self::questions).
     #[must_use]
-    pub fn readings(
+    pub fn readings<A: Borrow<Answer>>(
         &self,
-        answers: &[BackendResult<Answer>],
+        answers: &[BackendResult<A>],
         ends: &mut Ends,
     ) -> Vec<BackendResult<Reading>> {
         let readings: Vec<_> = self.asked.iter().map(|asked| self.reading(asked, answers, ends)).collect();
         self.counted_for_all_or_none(readings)
     }
 
-    fn reading(
+    fn reading<A: Borrow<Answer>>(
         &self,
         asked: &Asked,
-        answers: &[BackendResult<Answer>],
+        answers: &[BackendResult<A>],
         ends: &mut Ends,
     ) -> BackendResult<Reading> {
         let index = match &asked.how {
@@ -129,7 +162,8 @@ impl Questions {
         };
         let question = self.questions.get(index).ok_or(AnswerError::Missing)?;
         let answer = answers.get(index).ok_or(AnswerError::Missing)?.as_ref().map_err(Clone::clone)?;
-        let metrics = &self.metrics;
+        let answer: &Answer = answer.borrow();
+        let metrics = &*self.metrics;
         let labels = match asked.signal {
             Signal::CriticalAlerts => metrics.of_alerts(),
             _ => &metrics.series,
@@ -150,7 +184,7 @@ impl Questions {
                 let grown = increase::read(answer, metrics, &arm, until)?;
                 let whose = Whose::new(&(latency, &arm));
                 let reading = match over {
-                    Over::Since(from) => {
+                    Over::Plainly(from) | Over::Since(from) => {
                         let agree = ends.agree(from, whose, grown.then);
                         grown.reading(metrics, until, agree, latency)
                     }
@@ -199,7 +233,7 @@ fn is_of_no_replica(metrics: &Metrics, query: &HealthQuery) -> bool {
 
 /// The question that answers this query and as many of the others as it can.
 fn write(
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
     target: &Target,
     queries: &[HealthQuery],
     query: &HealthQuery,
@@ -224,7 +258,12 @@ fn write(
         }
         Span::Since(mark) if is_counted => {
             let (from, until) = clock.since(mark)?;
-            (from.map_or(Over::Nothing, Over::Since), until)
+            let over = match from {
+                None => Over::Nothing,
+                Some(from) if metrics.native && query.signal == Signal::Latency => Over::Since(from),
+                Some(from) => Over::Plainly(from),
+            };
+            (over, until)
         }
         span => return Err(AnswerError::NotMeasured(format!("{:?} over {span:?}", query.signal))),
     };

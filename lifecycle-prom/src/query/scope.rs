@@ -28,6 +28,22 @@ impl Scope {
         }
     }
 
+    /// Those of another scope, too.
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self { namespaces, agents, revisions } = other;
+        self.namespaces.extend(namespaces.iter().cloned());
+        self.agents.extend(agents.iter().cloned());
+        self.revisions.extend(revisions.iter().cloned());
+    }
+
+    /// Those of these labels that name deployments, and what they say, while it is of one alone.
+    pub(super) fn deployment<'s>(&'s self, labels: &'s Labels) -> Vec<(&'s str, &'s str)> {
+        let labels = [(&labels.namespace, &self.namespaces), (&labels.agent, &self.agents)];
+        let named =
+            labels.into_iter().filter_map(|(label, values)| Some((label.as_deref()?, values.first()?)));
+        named.map(|(label, value)| (label, value.as_str())).collect()
+    }
+
     /// The series of this metric that these are.
     pub(super) fn of<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
         let series = self.of_revisions(metrics, &metrics.series, metric);

@@ -176,7 +176,7 @@ async fn one_question_that_is_late_spoils_no_other() {
 #[tokio::test]
 async fn all_rollouts_together_ask_no_more_than_agreed_at_once() {
     let server = Server::prometheus(|_| Reply::Late(Duration::from_millis(20), 200, success(""))).await;
-    let source = PrometheusSource::new(config(&server).concurrency(3)).unwrap();
+    let source = PrometheusSource::new(config(&server).concurrency(3).joined(1)).unwrap();
     let mut looks = tokio::task::JoinSet::new();
     for n in 0..6 {
         let health = source.for_target(Target::new("default", format!("edge-{n}")));

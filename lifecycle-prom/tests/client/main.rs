@@ -8,6 +8,7 @@ mod alertmanager;
 mod answers;
 mod credentials;
 mod failover;
+mod joined;
 mod tls;
 
 use std::sync::Arc;

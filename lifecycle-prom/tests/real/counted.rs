@@ -124,12 +124,12 @@ const WINDOW: Millis = Millis::from_secs(305);
 fn checked(case: &Case, round: bool) -> String {
     let queries = [query(Signal::Requests, "aaa", WINDOW)];
     let questions = Questions::new(
-        &Metrics::default(),
+        Metrics::default(),
         &Target::new("default", "edge"),
         &queries,
         Clock::new(Mark(900_000), Millis::ZERO),
     );
-    let promql = parts(questions.questions()[0].promql(), false, &["scraped"]);
+    let promql = parts(&questions.questions()[0].promql(), false, &["scraped"]);
     let promql = if round { format!("round({promql}, 50)") } else { promql };
     let mut document = Document::default();
     document.series("i", "up", "", case.up);

@@ -2,6 +2,7 @@
 
 use lifecycle_core::backend::{HealthQuery, Mark, Signal, Span};
 use lifecycle_core::time::Millis;
+use lifecycle_prom::answer::{Answer, Series};
 use lifecycle_prom::query::{Clock, Questions};
 use lifecycle_prom::{Metrics, Target};
 
@@ -175,14 +176,41 @@ pub(super) const UNKNOWN: [Case; 8] = [
     Case { name: "a new series of nobody's", up: "_x60", failed: "_x50 3x9", expected: Unknown, ..PLAIN },
 ];
 
-/// The question about these marks, in seconds.
-fn promql(from: i64, until: i64) -> String {
+/// What is asked about these marks, in seconds: at first, and when something has changed.
+struct Asked {
+    plain: String,
+    full: String,
+}
+
+fn asked(from: i64, until: i64) -> Asked {
     let since = Span::Since(Some(Mark(from * 1000)));
     let queries = [HealthQuery::over(Signal::Requests, revision("aaa"), since)];
     let clock = Clock::new(Mark(until * 1000), Millis::ZERO);
     let target = Target::new("default", "edge");
-    let questions = Questions::new(&Metrics::default(), &target, &queries, clock);
-    questions.questions()[0].promql().to_owned()
+    let mut questions = Questions::new(Metrics::default(), &target, &queries, clock);
+    let plain = questions.questions()[0].promql();
+    let arm =
+        [("namespace", "default"), ("agent", "edge"), ("revision", "aaa"), ("lifecycle_count", "changed")];
+    let changed = Answer::Vector(vec![Series::new(arm, 1.0)]);
+    let full = questions.more(&[Ok(changed)])[0].promql();
+    Asked { plain, full }
+}
+
+impl Asked {
+    /// Something, when the first question is not enough.
+    fn more(&self) -> String {
+        let sum = |which: &str| format!("(sum({}) or vector(0))", one(&self.plain, which));
+        let counted = format!(
+            "(sum({}) or vector(0))",
+            parts(&self.plain, false, &["now", "then", "scraped", "changed"])
+        );
+        format!(
+            "(count({}) > 0) or (abs({} - {} - {counted}) > 0.5)",
+            one(&self.plain, "changed"),
+            sum("now"),
+            sum("then")
+        )
+    }
 }
 
 pub(super) fn add(document: &mut Document, instance: &str, case: &Case) {
@@ -195,21 +223,40 @@ pub(super) fn add(document: &mut Document, instance: &str, case: &Case) {
 }
 
 fn check(case: &Case) {
-    let (mut document, promql) = (Document::default(), promql(595, 900));
+    let (mut document, asked) = (Document::default(), asked(595, 900));
     add(&mut document, "i", case);
+    let plain = PLAINLY.contains(&case.name);
     match case.expected {
         Counted(ok, failed) => {
             let counted = [ok.map(|ok| (String::new(), ok)), failed.map(|failed| (count("failed"), failed))];
             let counted: Vec<_> = counted.into_iter().flatten().collect();
-            document.expects(900, &parts(&promql, false, &["now", "then", "scraped"]), &counted);
+            document.expects(900, &parts(&asked.full, false, &["now", "then", "scraped"]), &counted);
+            if plain {
+                document.expects(900, &parts(&asked.plain, false, &["now", "then", "scraped"]), &counted);
+            }
         }
         Unknown => {
-            let unknown = format!("clamp({}, 1, 1)", parts(&promql, true, &["unknown"]));
+            let unknown = format!("clamp({}, 1, 1)", parts(&asked.full, true, &["unknown"]));
             document.expects(900, &unknown, &[(count("unknown"), 1.0)]);
         }
     }
+    match plain {
+        true => document.expects(900, &asked.more(), &[]),
+        false => document.expects_bare(900, &format!("count({})", asked.more()), 1.0),
+    }
     assert_eq!(document.checked(), "", "{}", case.name);
 }
+
+/// The cases in which nothing but counters has changed.
+const PLAINLY: [&str; 7] = [
+    "there at both ends",
+    "no traffic",
+    "no series",
+    "a scrape that fails in between",
+    "a replica that was gone before",
+    "a target that cannot be scraped and never could",
+    "a start that is worked out anew at each scrape",
+];
 
 #[test]
 fn between_two_marks_every_request_that_scrapes_have_seen_counts_once() {
@@ -219,10 +266,10 @@ fn between_two_marks_every_request_that_scrapes_have_seen_counts_once() {
 #[test]
 fn what_cannot_be_told_is_said_to_be_unknown() {
     UNKNOWN.iter().for_each(check);
-    let (mut document, promql) = (Document::default(), promql(595, 900));
+    let (mut document, asked) = (Document::default(), asked(595, 900));
     add(&mut document, "i", &PLAIN);
     add(&mut document, "j", &UNKNOWN[0]);
-    let unknown = parts(&promql, true, &["unknown"]);
+    let unknown = parts(&asked.full, true, &["unknown"]);
     document.expects(900, &unknown, &[(count("unknown"), 1.0)]);
     assert_eq!(document.checked(), "", "one replica is enough");
 }
@@ -275,10 +322,19 @@ fn looks_add_up_to_what_was_scraped() {
             let scrapes = (pair[0] / 15 + 1) as usize..=(pair[1] / 15) as usize;
             let sum = |at: usize| scrapes.clone().map(|scrape| brought[scrape][at]).sum::<f64>();
             // a series is there if one was at the earlier mark or since
-            let query = parts(&promql(pair[0], pair[1]), false, &["now", "then", "scraped"]);
+            let asked = asked(pair[0], pair[1]);
+            let query = parts(&asked.full, false, &["now", "then", "scraped"]);
             let there = |at: usize| format!("sum({}) or vector(0)", one(&query, ["", "failed"][at]));
             for at in 0..2 {
                 document.expects_bare(pair[1], &there(at), sum(at));
+                // the first question says the same, or that there is more to say
+                let plainly = parts(&asked.plain, false, &["now", "then", "scraped"]);
+                let plainly = match at {
+                    0 => parts(&plainly, false, &["failed", "changed"]),
+                    _ => one(&plainly, "failed"),
+                };
+                let differs = format!("abs((sum({plainly}) or vector(0)) - {}) > 0.5", sum(at));
+                document.expects(pair[1], &format!("({differs}) unless ({})", asked.more()), &[]);
             }
             let unknown = format!("count({}) or vector(0)", one(&query, "unknown"));
             document.expects_bare(pair[1], &unknown, 0.0);

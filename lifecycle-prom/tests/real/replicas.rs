@@ -16,8 +16,8 @@ fn promql() -> String {
     let bin = Span::Replicas { width: Millis::from_secs(305), bins: 1 };
     let queries = [HealthQuery::over(Signal::Requests, revision("aaa"), bin)];
     let clock = Clock::new(Mark(900_000), Millis::ZERO);
-    let questions = Questions::new(&Metrics::default(), &Agent::new("default", "edge"), &queries, clock);
-    questions.questions()[0].promql().to_owned()
+    let questions = Questions::new(Metrics::default(), &Agent::new("default", "edge"), &queries, clock);
+    questions.questions()[0].promql()
 }
 
 fn of_replica(instance: &str, which: &str) -> String {

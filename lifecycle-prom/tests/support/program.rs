@@ -81,6 +81,11 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
+    /// Its process, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
     /// Ends it at once.
     pub async fn kill(&mut self) {
         self.process.kill().await.unwrap();

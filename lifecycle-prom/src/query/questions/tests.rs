@@ -3,7 +3,7 @@ use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
 
 use super::*;
-use crate::answer::{COUNT, FAILED, NOW, SCRAPED, Series, THEN, UNKNOWN};
+use crate::answer::{CHANGED, COUNT, FAILED, NOW, SCRAPED, Series, THEN, UNKNOWN};
 
 fn query(signal: Signal, hash: &str, seconds: u64) -> HealthQuery {
     let revision = Revision::new(RevisionNumber(1), hash, parse_version("1.5.0").unwrap());
@@ -17,10 +17,10 @@ fn target() -> Target {
 }
 
 fn asked(queries: &[HealthQuery]) -> Questions {
-    Questions::new(&Metrics::default(), &target(), queries, Clock::new(Mark(1_000_500), Millis(1000)))
+    Questions::new(Metrics::default(), &target(), queries, Clock::new(Mark(1_000_500), Millis(1000)))
 }
 
-fn promql(questions: &Questions) -> Vec<&str> {
+fn promql(questions: &Questions) -> Vec<String> {
     questions.questions().iter().map(Question::promql).collect()
 }
 
@@ -46,7 +46,7 @@ fn both_arms_share_a_question_and_windows_do_not() {
 
 #[test]
 fn the_scope_is_the_deployment_and_the_revision() {
-    let promql = |signal| promql(&asked(&[query(signal, "aaa", 60)]))[0].to_owned();
+    let promql = |signal| promql(&asked(&[query(signal, "aaa", 60)])).remove(0);
     let scope = r#"{namespace="default",agent="edge",revision="aaa"}[60s]"#;
     let requests = promql(Signal::Requests);
     assert!(requests.contains(&format!("http_requests_total{scope}")), "{requests}");
@@ -75,10 +75,10 @@ fn every_name_can_be_another_one() {
     let signals = [Signal::Requests, Signal::Latency, Signal::CriticalAlerts];
     let queries = signals.map(|signal| query(signal, "aaa", 60));
     let questions =
-        Questions::new(&metrics().unwrap(), &target(), &queries, Clock::new(Mark(1_000_500), Millis(1000)));
+        Questions::new(metrics().unwrap(), &target(), &queries, Clock::new(Mark(1_000_500), Millis(1000)));
     let scope = r#"cluster="a\x22b",destination_workload_namespace="default""#;
     let promql = promql(&questions);
-    let [requests, latency, alerts] = promql[..] else { panic!("{promql:?}") };
+    let [requests, latency, alerts] = &promql[..] else { panic!("{promql:?}") };
     let series = format!(r#"istio_requests_total{{{scope},destination_version="aaa"}}[60s]"#);
     assert!(requests.contains(&series), "{requests}");
     assert!(requests.contains(r#""failed", "response_code", "5..|0")"#), "{requests}");
@@ -129,6 +129,8 @@ fn of(hash: &str, count: &str, value: f64) -> Series {
 /// What two arms are told since this mark, at this time of Prometheus, when it answers this.
 struct Looks {
     ends: Ends,
+    /// Was there more to ask in the last look?
+    asked_more: bool,
 }
 
 impl Looks {
@@ -146,10 +148,15 @@ impl Looks {
                 Span::Since(since.map(Mark)),
             )
         });
-        let questions = Questions::new(&Metrics::default(), &target(), &both, clock);
+        let mut questions = Questions::new(Metrics::default(), &target(), &both, clock);
         let at = questions.questions().first().map(Question::until).unwrap_or_default();
-        let answer = answer.into_iter().map(|series| series.of(at.0 as f64 / 1000.0)).collect();
-        let readings = questions.readings(&[Ok(Answer::Vector(answer))], &mut self.ends);
+        let answer: Vec<Series> = answer.into_iter().map(|series| series.of(at.0 as f64 / 1000.0)).collect();
+        let mut answers = vec![Ok(Answer::Vector(answer.clone()))];
+        self.asked_more = !questions.more(&answers).is_empty();
+        if self.asked_more {
+            answers.push(Ok(Answer::Vector(answer)));
+        }
+        let readings = questions.readings(&answers, &mut self.ends);
         readings.try_into().unwrap()
     }
 }
@@ -161,7 +168,7 @@ fn increase(until: i64, counted: Option<(u64, u64)>) -> Reading {
 
 #[test]
 fn both_arms_are_counted_from_what_the_answer_before_has_ended_with() {
-    let mut looks = Looks { ends: Ends::new() };
+    let mut looks = Looks { ends: Ends::new(), asked_more: false };
     let begin = vec![of("aaa", NOW, 100.0), of("bbb", NOW, 1000.0), of("bbb", SCRAPED, 4.9)];
     let readings = looks.look(6_300, None, begin).map(Result::unwrap);
     assert_eq!(readings, [increase(5_000, None), increase(5_000, None)]);
@@ -180,7 +187,7 @@ fn both_arms_are_counted_from_what_the_answer_before_has_ended_with() {
     assert_eq!(looks.look(15_700, Some(5_000), broken).map(Result::unwrap), nothing, "a counter was reset");
     let late = answer(101.0, &[]);
     assert_eq!(looks.look(15_700, Some(5_000), late).map(Result::unwrap), nothing, "a scrape came late");
-    let elsewhere = Looks { ends: Ends::new() }.look(15_700, Some(5_000), whole.clone());
+    let elsewhere = Looks { ends: Ends::new(), asked_more: false }.look(15_700, Some(5_000), whole.clone());
     assert_eq!(elsewhere.map(Result::unwrap), nothing, "who asks was started anew");
     let too_old = looks.look(3_700_700, Some(5_000), whole).map(Result::unwrap);
     assert_eq!(too_old, [increase(3_699_000, None), increase(3_699_000, None)]);
@@ -188,7 +195,7 @@ fn both_arms_are_counted_from_what_the_answer_before_has_ended_with() {
 
 #[test]
 fn an_arm_without_series_is_no_data_and_counts_from_zero_when_it_has_some() {
-    let mut looks = Looks { ends: Ends::new() };
+    let mut looks = Looks { ends: Ends::new(), asked_more: false };
     let b = |then, now| [of("bbb", "", now - then), of("bbb", THEN, then), of("bbb", NOW, now)];
     let begin = looks.look(6_000, None, vec![of("bbb", NOW, 10.0)]).map(Result::unwrap);
     assert_eq!(begin, [increase(5_000, None), increase(5_000, None)]);
@@ -201,7 +208,7 @@ fn an_arm_without_series_is_no_data_and_counts_from_zero_when_it_has_some() {
 
 #[test]
 fn what_is_no_increase_is_an_error_by_its_name() {
-    let mut looks = Looks { ends: Ends::new() };
+    let mut looks = Looks { ends: Ends::new(), asked_more: false };
     let said = |looks: &mut Looks, now, answer| {
         let since = (now != 6_000).then_some(5_000);
         looks.look(now, since, answer).map(|reading| reading.map_err(|error| error.message))
@@ -219,7 +226,7 @@ fn what_is_no_increase_is_an_error_by_its_name() {
     let clock = Clock::new(Mark(9_000), Millis(1000));
     let since = Span::Since(Some(Mark(5_000)));
     let one = [HealthQuery::over(Signal::Requests, query(Signal::Requests, "aaa", 0).revision, since)];
-    let questions = Questions::new(&Metrics::default(), &target(), &one, clock);
+    let questions = Questions::new(Metrics::default(), &target(), &one, clock);
     let readings =
         questions.readings(&[Ok(Answer::Vector(vec![of("aaa", "", 1.0).of(9.0)]))], &mut Ends::new());
     let error = readings[0].as_ref().unwrap_err();
@@ -232,7 +239,7 @@ fn what_is_not_counted_has_no_increase() {
     let revision = query(Signal::Requests, "aaa", 0).revision;
     let of = |signal| HealthQuery::over(signal, revision.clone(), Span::Since(None));
     let queries = [of(Signal::Named("depth".into())), of(Signal::CriticalAlerts)];
-    let questions = Questions::new(&Metrics::default(), &target(), &queries, clock);
+    let questions = Questions::new(Metrics::default(), &target(), &queries, clock);
     // an alert fires now, whatever the time that is asked about
     let [question] = questions.questions() else { panic!("{questions:?}") };
     assert!(question.promql().contains("ALERTS"));
@@ -248,7 +255,7 @@ fn an_increase_is_asked_for_at_its_moment() {
     let since = Span::Since(Some(Mark(1_700_000_000_000)));
     let queries = [Signal::Requests, Signal::Latency]
         .map(|signal| HealthQuery::over(signal, query(Signal::Requests, "aaa", 0).revision, since));
-    let questions = Questions::new(&Metrics::default(), &target(), &queries, clock);
+    let questions = Questions::new(Metrics::default(), &target(), &queries, clock);
     for question in questions.questions() {
         assert_eq!(question.parameters()[1], ("time", "1700000009.000".to_owned()));
         let promql = question.promql();
@@ -262,8 +269,62 @@ fn durations_in_native_histograms_are_of_no_replica() {
     let metrics = Metrics::default().native_durations("d", crate::DurationUnit::Seconds).unwrap();
     let bins = Span::Replicas { width: Millis::from_secs(60), bins: 5 };
     let query = HealthQuery::over(Signal::Latency, query(Signal::Latency, "aaa", 0).revision, bins);
-    let questions = Questions::new(&metrics, &target(), &[query], Clock::new(Mark(1_000_500), Millis(1000)));
+    let questions = Questions::new(metrics, &target(), &[query], Clock::new(Mark(1_000_500), Millis(1000)));
     assert!(questions.questions().is_empty());
-    let readings = questions.readings(&[], &mut Ends::new());
+    let readings = questions.readings::<Answer>(&[], &mut Ends::new());
     assert_eq!(*readings[0].as_ref().unwrap(), Reading::Replicas(vec![]));
+}
+
+#[test]
+fn more_is_asked_where_the_difference_is_not_all() {
+    let steady =
+        |hash| [of(hash, "", 9.0), of(hash, FAILED, 1.0), of(hash, THEN, 90.0), of(hash, NOW, 100.0)];
+    let check = |of_a: &[Series], more: bool| {
+        let mut looks = Looks { ends: Ends::new(), asked_more: false };
+        let begin = vec![of("aaa", NOW, 90.0), of("bbb", NOW, 90.0)];
+        assert!(looks.look(6_000, None, begin).iter().all(Result::is_ok) && !looks.asked_more);
+        let answer = [of_a, &steady("bbb")].concat();
+        assert!(looks.look(9_000, Some(5_000), answer).iter().all(Result::is_ok));
+        assert_eq!(looks.asked_more, more, "{of_a:?}");
+    };
+    check(&steady("aaa"), false);
+    check(&[], false);
+    check(&[&steady("aaa")[..], &[of("aaa", CHANGED, 1.0)]].concat(), true);
+    // a series is new, one is gone, or all of them are
+    check(&[of("aaa", "", 9.0), of("aaa", THEN, 90.0), of("aaa", NOW, 100.0)], true);
+    check(&[of("aaa", "", 9.0), of("aaa", THEN, 99.0), of("aaa", NOW, 100.0)], true);
+    check(&[of("aaa", THEN, 0.0)], true);
+    check(&[of("aaa", NOW, 0.0)], true);
+}
+
+/// Both arms are counted in the same way, and each question is asked once.
+#[test]
+fn more_is_asked_of_both_arms_at_once() {
+    let clock = Clock::new(Mark(9_000), Millis(1000));
+    let since = Span::Since(Some(Mark(5_000)));
+    let ask = |signal, hash| HealthQuery::over(signal, query(Signal::Requests, hash, 0).revision, since);
+    let queries = [
+        ask(Signal::Requests, "aaa"),
+        ask(Signal::Latency, "aaa"),
+        ask(Signal::Requests, "bbb"),
+        query(Signal::CriticalAlerts, "aaa", 60),
+    ];
+    let mut questions = Questions::new(Metrics::default(), &target(), &queries, clock);
+    let changed = Ok(Answer::Vector(vec![of("bbb", CHANGED, 1.0).of(8.0)]));
+    let nothing = Ok(Answer::Vector(vec![]));
+    let mut answers = vec![changed, nothing.clone(), nothing];
+    let [more] = questions.more(&answers) else { panic!("{questions:?}") };
+    let scope = r#"revision=~"aaa|bbb""#;
+    assert!(more.promql().contains("lifecycle_count\", \"unknown\"") && more.promql().contains(scope));
+    answers.push(Ok(Answer::Vector(vec![])));
+    assert!(questions.more(&answers).is_empty(), "there is no end to it");
+    let readings = questions.readings(&answers, &mut Ends::new());
+    assert!(
+        readings[..3].iter().all(|reading| *reading.as_ref().unwrap() == Reading::NoData),
+        "{readings:?}"
+    );
+    // one that failed is not asked about again
+    let mut questions = Questions::new(Metrics::default(), &target(), &queries, clock);
+    let failed = || Err(BackendError::new("prometheus", "measure", ErrorKind::Transient, "slow"));
+    assert!(questions.more::<Answer>(&[failed(), failed(), failed()]).is_empty());
 }
