@@ -25,6 +25,59 @@
 //! # What an answer covers
 //! A window of 30 s should hold some scrapes: with one scrape in 15 s it holds two. What is counted,
 //! and how exactly, is said at [`query`].
+//!
+//! # When there is no answer
+//! Each state has a name: a variant of `CallError` for the way to Prometheus (feature `reqwest`) and of [`answer::AnswerError`] for what
+//! came back. They are the [source](std::error::Error::source) of the
+//! [`BackendError`](lifecycle_core::backend::BackendError) that whoever asked gets, and its text. Nothing is ever dressed up as a number.
+//!
+//! | state | answer | name |
+//! |---|---|---|
+//! | Prometheus is down, or a connection breaks | error, transient | `CallError::Unreachable` |
+//! | known to be down: nothing is sent | error, of the kind it had | `CallError::Dead` |
+//! | slow: the deadline is over | error, transient | `CallError::Late` |
+//! | slow: Prometheus itself gave up | error, transient | `Refused`, type `timeout` |
+//! | TLS fails | error, invalid; unauthorized where the server refused | `CallError::Tls` |
+//! | the token cannot be read | error, unauthorized | `CallError::Token` |
+//! | unauthorized (401, 403, 407) | error, unauthorized | `Status` |
+//! | overloaded or broken (408, 425, 429, 5xx) | error, transient | `Status`, `Refused` |
+//! | a redirect | error, invalid | `Redirect` |
+//! | HTML, as of a login page | error, invalid | `Html` |
+//! | anything else that is no answer of the API | error, invalid | `NotTheApi` |
+//! | larger than is read | error, invalid | `TooLarge` |
+//! | the query is wrong, or fails | error, invalid | `Refused`, type `bad_data` or `execution` |
+//! | incomplete: the answer has warnings | error, transient | `Incomplete` |
+//! | a string, or values over time | error, invalid | `WrongType` |
+//! | several series where one is expected | error, invalid | `ManySeries` |
+//! | NaN or infinite, of a query of the user's | [`Reading::Scalar`] with it | |
+//! | NaN, infinite or negative, of what is counted | error, invalid | `NotACount` |
+//! | buckets that make no histogram | error, invalid | `Buckets` |
+//! | a native histogram where none is expected, or the other way round | error, invalid | `NativeHistogram`, `NotNative` |
+//! | empty: no series, or none with a scrape in the window | [`Reading::NoData`] | |
+//! | series without traffic | a count of 0 requests | |
+//! | stale: the newest scrape is older than 150 s | error, transient | `Stale` |
+//! | a counter was reset, in a window | counts, estimated | |
+//! | a counter was reset, or nothing can be told, since a mark | [`Reading::Increase`] without a count | |
+//! | the clock of Prometheus is behind a mark | error, transient | `Clock` |
+//! | an answer about another moment | error, invalid | `AnotherMoment` |
+//! | no such query in the manifest, or it cannot be filled in | error, not found; invalid | `UnknownQuery`, `CannotFillIn` |
+//! | something that Prometheus is not asked for | error, unsupported; invalid | `NotMeasured`, `Bins` |
+//!
+//! What the machine does with it, with the limits of the manifest:
+//!
+//! | answer | a check is | then |
+//! |---|---|---|
+//! | an error of any kind | in error | the bake stands still; `consecutiveErrorLimit` (4) of them in a row pause the rollout: `MeasurementErrors` |
+//! | NaN or infinite | in error | the same |
+//! | an increase without a count | in error | the same; the next look counts from its end |
+//! | no data; of a window also 0 requests | without data | the bake stands still; 5 min of it pause the rollout: `NoData` |
+//! | 0 requests since a mark, of one arm | silent | the next look counts from where this one did; a minute of it is no data |
+//! | fewer than `minRequests` | waiting | it neither passes nor fails; the bake is extended up to `progressDeadline` |
+//! | enough requests, or a number | a pass or a failure | `failureLimit` |
+//!
+//! [`Reading::Scalar`]: lifecycle_core::backend::Reading::Scalar
+//! [`Reading::NoData`]: lifecycle_core::backend::Reading::NoData
+//! [`Reading::Increase`]: lifecycle_core::backend::Reading::Increase
 
 pub mod answer;
 #[cfg(feature = "reqwest")]
@@ -34,6 +87,6 @@ pub mod query;
 mod target;
 
 #[cfg(feature = "reqwest")]
-pub use client::{ConfigError, Connection, Pem, PrometheusConfig, PrometheusSource};
+pub use client::{CallError, ConfigError, Connection, Pem, PrometheusConfig, PrometheusSource};
 pub use metrics::{DurationUnit, Metrics, NameError};
 pub use target::Target;

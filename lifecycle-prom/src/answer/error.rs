@@ -221,7 +221,7 @@ impl AnswerError {
 
 impl From<AnswerError> for BackendError {
     fn from(error: AnswerError) -> Self {
-        Self::new("prometheus", "measure", error.kind(), error.to_string())
+        Self::new("prometheus", "measure", error.kind(), error.to_string()).because(error)
     }
 }
 

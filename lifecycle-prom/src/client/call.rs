@@ -1,18 +1,19 @@
 //! One question over HTTP, at one of several addresses.
 
-use std::fmt::{self, Display};
+use std::fmt;
 use std::pin::pin;
 
 use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind};
 use reqwest::header::LOCATION;
 use reqwest::{RequestBuilder, Response};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::config::Limits;
 use super::connection::{Address, ConfigError, Connection};
 use super::credentials::Signer;
-use super::endpoints::{Dead, Endpoints};
+use super::endpoints::Endpoints;
+use super::error::CallError;
 use super::tls::{Clients, of_tls, with_causes};
 use crate::answer::AnswerError;
 
@@ -46,15 +47,6 @@ pub(super) struct Failed {
     pub(super) error: BackendError,
     /// May less be answered?
     pub(super) too_much: bool,
-}
-
-/// Why there is no answer from one address.
-struct Failure {
-    kind: ErrorKind,
-    problem: String,
-    /// Is it about the question, so that another address would say the same?
-    of_question: bool,
-    too_much: bool,
 }
 
 impl Caller {
@@ -93,20 +85,19 @@ impl Caller {
             let until = Instant::now() + share;
             let answer = timeout_at(until, self.call(address, request, read, until)).await;
             let within = if order.len() == 1 { self.limits.deadline } else { share };
-            let failure = match answer.unwrap_or_else(|_| Err(Failure::late(within.as_millis()))) {
+            let error = match answer.unwrap_or(Err(CallError::Late(within))) {
                 Ok(answer) => {
                     attempt.answered();
                     return Ok(answer);
                 }
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            let Failure { kind, problem, of_question, too_much } = failure;
-            let failed = Failed { error: self.failed(kind, address, &problem), too_much };
-            if of_question {
+            let failed = Failed { error: self.failed(address, &error), too_much: error.is_too_much() };
+            if error.is_of_question() {
                 attempt.answered();
                 return Err(failed);
             }
-            attempt.failed(Instant::now(), kind, &problem);
+            attempt.failed(Instant::now(), error);
             before = Some(failed.after(before));
         }
         // somebody else finds out about the only address
@@ -130,7 +121,8 @@ impl Caller {
             tokio::select! {
                 place = &mut place => {
                     // never closed: there is always a permit to come
-                    return place.map_err(|closed| self.failed(ErrorKind::Transient, &self.addresses[0], &closed));
+                    let closed = |closed: AcquireError| CallError::Unreachable(closed.to_string());
+                    return place.map_err(|error| self.failed(&self.addresses[0], &closed(error)));
                 }
                 // never closed either
                 _ = failures.changed() => {}
@@ -140,26 +132,20 @@ impl Caller {
 
     /// There was no answer at the deadline.
     pub(super) fn late(&self) -> BackendError {
-        let Failure { kind, problem, .. } = Failure::late(self.limits.deadline.as_millis());
-        self.failed(kind, &self.addresses[0], &problem)
+        self.failed(&self.addresses[0], &CallError::Late(self.limits.deadline))
     }
 
     /// An error when every address is known to be dead.
     fn alive(&self) -> BackendResult<()> {
-        let Some(Dead { kind, problem, times, again_in }) = self.endpoints.dead(Instant::now()) else {
-            return Ok(());
-        };
-        let again = match again_in.as_millis() {
-            0 => "is being tried again".to_owned(),
-            ms => format!("is tried again in {ms} ms"),
-        };
-        let known =
-            format!("not asked: it has failed {times} times in a row, and {again}; at last: {problem}");
-        Err(self.failed(kind, &self.addresses[0], &known))
+        match self.endpoints.dead(Instant::now()) {
+            None => Ok(()),
+            Some(dead) => Err(self.failed(&self.addresses[0], &dead)),
+        }
     }
 
-    fn failed(&self, kind: ErrorKind, address: &Address, problem: &dyn Display) -> BackendError {
-        BackendError::new(self.server, "measure", kind, format!("{}: {problem}", address.shown))
+    fn failed(&self, address: &Address, error: &CallError) -> BackendError {
+        let message = format!("{}: {error}", address.shown);
+        BackendError::new(self.server, "measure", error.kind(), message).because(error.clone())
     }
 
     async fn call<T>(
@@ -168,21 +154,17 @@ impl Caller {
         request: Request<'_>,
         read: Reader<T>,
         until: Instant,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallError> {
         let request = self.request(address, request, until).await;
-        let request = self
-            .signer
-            .sign(request)
-            .await
-            .map_err(|problem| Failure::new(ErrorKind::Unauthorized, problem))?;
-        let mut response = request.send().await.map_err(Failure::of_transport)?;
+        let request = self.signer.sign(request).await.map_err(CallError::Token)?;
+        let mut response = request.send().await.map_err(of_transport)?;
         let status = response.status().as_u16();
         let location = response
             .headers()
             .get(LOCATION)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let body = self.body(&mut response).await?;
-        read(status, location.as_deref(), &body).map_err(|error| Failure::of_answer(&error))
+        read(status, location.as_deref(), &body).map_err(CallError::Answer)
     }
 
     async fn request(&self, address: &Address, request: Request<'_>, until: Instant) -> RequestBuilder {
@@ -204,14 +186,14 @@ impl Caller {
         }
     }
 
-    async fn body(&self, response: &mut Response) -> Result<Vec<u8>, Failure> {
+    async fn body(&self, response: &mut Response) -> Result<Vec<u8>, CallError> {
         let limit = self.limits.max_answer_bytes;
         let mut body = Vec::new();
         loop {
-            match response.chunk().await.map_err(Failure::of_transport)? {
+            match response.chunk().await.map_err(of_transport)? {
                 None => return Ok(body),
                 Some(chunk) if body.len() + chunk.len() > limit => {
-                    return Err(Failure::of_answer(&AnswerError::TooLarge { limit }));
+                    return Err(AnswerError::TooLarge { limit }.into());
                 }
                 Some(chunk) => body.extend_from_slice(&chunk),
             }
@@ -219,30 +201,11 @@ impl Caller {
     }
 }
 
-impl Failure {
-    fn new(kind: ErrorKind, problem: String) -> Self {
-        Self { kind, problem, of_question: false, too_much: false }
-    }
-
-    fn late(ms: u128) -> Self {
-        let late = Self::new(ErrorKind::Transient, format!("no answer within {ms} ms"));
-        Self { too_much: true, ..late }
-    }
-
-    fn of_transport(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        match of_tls(&error) {
-            Some((problem, refused)) => {
-                let kind = if refused { ErrorKind::Unauthorized } else { ErrorKind::Invalid };
-                Self::new(kind, format!("TLS: {problem}"))
-            }
-            None => Self::new(ErrorKind::Transient, with_causes(&error)),
-        }
-    }
-
-    fn of_answer(error: &AnswerError) -> Self {
-        let (of_question, too_much) = (error.is_of_question(), error.is_too_much());
-        Self { of_question, too_much, ..Self::new(error.kind(), error.to_string()) }
+fn of_transport(error: reqwest::Error) -> CallError {
+    let error = error.without_url();
+    match of_tls(&error) {
+        Some((problem, refused)) => CallError::Tls { problem, refused },
+        None => CallError::Unreachable(with_causes(&error)),
     }
 }
 
@@ -253,7 +216,7 @@ impl Failed {
         let (first, next) = (before.error, self.error);
         let kind = if next.kind == ErrorKind::Transient { next.kind } else { first.kind };
         let message = format!("{}; {}", first.message, next.message);
-        let error = BackendError::new(next.backend, next.operation, kind, message);
+        let error = BackendError::new(next.backend, next.operation, kind, message).because(next);
         Self { error, too_much: self.too_much || before.too_much }
     }
 }

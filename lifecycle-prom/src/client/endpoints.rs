@@ -7,9 +7,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lifecycle_core::backend::ErrorKind;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::error::CallError;
 
 /// Failures in a row after which nobody waits for an address any more: one may be an accident.
 const DEAD_AFTER: u32 = 2;
@@ -33,18 +34,7 @@ struct Known {
 struct Failed {
     times: u32,
     last: Instant,
-    kind: ErrorKind,
-    problem: String,
-}
-
-/// How an address went, and when it is asked again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dead {
-    pub(super) kind: ErrorKind,
-    pub(super) problem: String,
-    pub(super) times: u32,
-    /// Zero while one question finds out.
-    pub(super) again_in: Duration,
+    error: CallError,
 }
 
 /// An address to be asked. Whoever has it says how it went; where that is forgotten it is as before.
@@ -91,21 +81,22 @@ impl Endpoints {
         Some(Attempt { endpoints: self, address, probes })
     }
 
-    /// The dead address that is asked again the soonest; `None` when one is alive.
-    pub(super) fn dead(&self, now: Instant) -> Option<Dead> {
+    /// What there is to say of the dead address that is asked again the soonest; `None` when one is alive.
+    pub(super) fn dead(&self, now: Instant) -> Option<CallError> {
         if !self.order(now).is_empty() {
             return None;
         }
         let known = self.lock();
         let dead = known.iter().filter_map(|known| {
-            let Failed { times, last, kind, problem } = known.failed.clone()?;
+            let Failed { times, last, error } = known.failed.clone()?;
             let again_in = match known.probed {
                 true => Duration::ZERO,
                 false => self.rest.saturating_sub(now.saturating_duration_since(last)),
             };
-            Some(Dead { kind, problem, times, again_in })
+            Some((again_in, times, error))
         });
-        dead.min_by_key(|dead| dead.again_in)
+        let (again_in, times, last) = dead.min_by_key(|(again_in, ..)| *again_in)?;
+        Some(CallError::Dead { times, again_in, last: Box::new(last) })
     }
 
     fn rests(&self, failed: &Failed, now: Instant) -> bool {
@@ -124,11 +115,11 @@ impl Attempt<'_> {
     }
 
     /// It failed, now and for this reason.
-    pub(super) fn failed(self, now: Instant, kind: ErrorKind, problem: &str) {
+    pub(super) fn failed(self, now: Instant, error: CallError) {
         let mut known = self.endpoints.lock();
         let times = known[self.address].failed.as_ref().map_or(0, |failed| failed.times);
         let times = times.saturating_add(1);
-        known[self.address].failed = Some(Failed { times, last: now, kind, problem: problem.to_owned() });
+        known[self.address].failed = Some(Failed { times, last: now, error });
         drop(known);
         self.endpoints.failures.send_replace(());
     }
@@ -149,7 +140,7 @@ mod tests {
     const REST: Duration = Duration::from_secs(5);
 
     fn fail(endpoints: &Endpoints, address: usize, now: Instant) {
-        endpoints.begin(address).unwrap().failed(now, ErrorKind::Transient, "refused");
+        endpoints.begin(address).unwrap().failed(now, CallError::Unreachable("refused".to_owned()));
     }
 
     #[test]
@@ -171,8 +162,8 @@ mod tests {
         fail(&endpoints, 0, begin);
         assert_eq!((endpoints.order(begin), endpoints.dead(begin)), (vec![0], None));
         fail(&endpoints, 0, begin);
-        let dead =
-            |again_in, times| Dead { kind: ErrorKind::Transient, problem: "refused".into(), times, again_in };
+        let last = Box::new(CallError::Unreachable("refused".to_owned()));
+        let dead = |again_in, times| CallError::Dead { times, again_in, last: last.clone() };
         assert!(endpoints.order(begin).is_empty());
         assert_eq!(endpoints.dead(begin + REST / 5), Some(dead(REST * 4 / 5, 2)));
         let later = begin + REST;

@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod credentials;
 mod endpoints;
+mod error;
 mod joiner;
 mod tls;
 
@@ -28,6 +29,7 @@ use call::Caller;
 use clock::ClockReader;
 pub use config::PrometheusConfig;
 pub use connection::{ConfigError, Connection, Pem};
+pub use error::CallError;
 use joiner::Joiner;
 
 /// One Prometheus, shared by the health sources of any number of rollouts. Cheap to clone.

@@ -1,9 +1,10 @@
 //! Several addresses, and addresses that are dead.
 
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use lifecycle_core::backend::{BackendError, BackendResult, ErrorKind, Reading, Signal};
-use lifecycle_prom::{Connection, PrometheusSource, Target};
+use lifecycle_prom::{CallError, Connection, PrometheusSource, Target};
 
 use super::support::query;
 use super::support::server::{Reply, Server};
@@ -132,6 +133,9 @@ async fn nobody_waits_for_a_server_that_is_known_to_be_dead() {
         assert_eq!(error.kind, ErrorKind::Transient);
         let said = "not asked: it has failed 2 times in a row, and is tried again in";
         assert!(error.message.contains(said) && error.message.contains("no answer within"), "{error}");
+        let state = error.source().and_then(|source| source.downcast_ref::<CallError>());
+        let Some(CallError::Dead { times: 2, last, .. }) = state else { panic!("{state:?}") };
+        assert_eq!(**last, CallError::Late(SHORT));
     }
     assert!(begun.elapsed() < SHORT, "{:?}", begun.elapsed());
     assert_eq!(dead.requests().len(), 2);

@@ -9,6 +9,7 @@ mod answers;
 mod credentials;
 mod failover;
 mod joined;
+mod states;
 mod tls;
 
 use std::sync::Arc;
