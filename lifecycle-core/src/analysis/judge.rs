@@ -10,7 +10,7 @@ use crate::stats::Finite;
 use crate::time::Millis;
 
 /// What one look says about one check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Measurement {
@@ -19,6 +19,7 @@ pub enum Measurement {
     /// It does not hold.
     Fail(Finite),
     /// Too few requests to say; time passes.
+    #[default]
     Waiting,
     /// No data: time stands still.
     NoData,

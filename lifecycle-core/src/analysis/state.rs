@@ -1,6 +1,7 @@
 //! What is remembered of a check, and what it adds up to.
 
 use serde::{Deserialize, Serialize};
+use tinyvec::ArrayVec;
 
 use super::judge::Measurement;
 use super::plan::AnalysisPlan;
@@ -25,8 +26,8 @@ pub struct CheckState {
     /// Stable's value in its last full window (or the baseline).
     pub reference: Option<Finite>,
     /// The last measurements, the newest last.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<Measurement>,
+    #[serde(skip_serializing_if = "ArrayVec::is_empty")]
+    history: ArrayVec<[Measurement; HISTORY]>,
     /// What the sequential judge remembers, where it judges this check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequential: Option<Box<SequentialState>>,
@@ -76,7 +77,8 @@ impl CheckState {
     pub fn record(&mut self, measurement: Measurement, plan: &AnalysisPlan) {
         self.last = Some(measurement);
         if self.history.len() >= HISTORY {
-            self.history.drain(..=self.history.len() - HISTORY);
+            self.history.rotate_left(1);
+            self.history.pop();
         }
         self.history.push(measurement);
         match measurement {
@@ -104,6 +106,17 @@ impl CheckState {
         }
     }
 
+    /// The last [`HISTORY`] measurements, the newest last.
+    #[must_use]
+    pub fn history(&self) -> &[Measurement] {
+        &self.history
+    }
+
+    /// Forgets them: no verdict depends on them.
+    pub fn forget_history(&mut self) {
+        self.history.clear();
+    }
+
     /// What the looks so far add up to.
     #[must_use]
     pub fn verdict(&self, plan: &AnalysisPlan) -> Verdict {
@@ -128,12 +141,14 @@ impl CheckState {
     pub fn anew(&self) -> Self {
         let Self { reference, history, sequential, .. } = self;
         let sequential = sequential.as_ref().map(|state| Box::new(state.anew()));
-        Self { reference: *reference, history: history.clone(), sequential, ..Self::default() }
+        Self { reference: *reference, history: *history, sequential, ..Self::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tinyvec::array_vec;
+
     use super::super::judge::MeasurementError;
     use super::*;
 
@@ -211,7 +226,7 @@ mod tests {
     fn the_next_step_counts_anew_and_keeps_the_reference() {
         let mut state = CheckState { reference: Finite::new(0.2), ..CheckState::default() };
         state.record(Measurement::Inconclusive, &AnalysisPlan::default());
-        let history = vec![Measurement::Inconclusive];
+        let history = array_vec!([Measurement; HISTORY] => Measurement::Inconclusive);
         assert_eq!(
             state.anew(),
             CheckState { reference: Finite::new(0.2), history, ..CheckState::default() }
@@ -225,7 +240,7 @@ mod tests {
             state.record(Measurement::Pass(Finite::new(f64::from(n)).unwrap()), &plan);
         }
         let values: Vec<f64> = state
-            .history
+            .history()
             .iter()
             .map(|said| match said {
                 Measurement::Pass(value) => value.get(),

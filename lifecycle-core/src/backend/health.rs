@@ -249,7 +249,12 @@ impl Histogram {
     /// All requests.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
+        Self::sum(&self.counts)
+    }
+
+    /// The requests in these buckets.
+    pub(crate) fn sum(counts: &[u64]) -> u64 {
+        counts.iter().try_fold(0, |sum: u64, count| sum.checked_add(*count)).unwrap_or(u64::MAX)
     }
 
     /// The quantile `per_mille / 1000` in microseconds, linear within its bucket (the rule of

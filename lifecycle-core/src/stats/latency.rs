@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::grid::{Evidence, GridTest, LATENCIES};
-use super::ln;
+use super::grid::{Evidence, GridTest};
 use super::look::{Counts, Look, StatsError};
 
 /// A test for each bound of a histogram: do more requests of the canary take longer than that? E is their mean, so that no
@@ -21,7 +20,7 @@ impl LatencyTest {
     /// # Errors
     /// See [`GridTest::on`].
     pub fn new(bounds: Vec<usize>, tolerated: f64, temper: f64) -> Result<Self, StatsError> {
-        Ok(Self { test: GridTest::on(&LATENCIES, tolerated, temper)?, bounds })
+        Ok(Self { test: GridTest::of_latencies(tolerated, temper)?, bounds })
     }
 
     /// Indices of the bounds below which such a share of requests stays, of cumulative counts with the total last: `0.9..=0.99`
@@ -57,8 +56,6 @@ impl LatencyTest {
             .map(|bound| Ok(Look::new(slower(canary, *bound)?, slower(stable, *bound)?)))
             .collect::<Result<_, StatsError>>()?;
         evidence.resize(looks.len(), Evidence::default());
-        let each: Vec<f64> =
-            evidence.iter_mut().zip(looks).map(|(evidence, look)| self.test.look(evidence, look)).collect();
-        Ok(ln::mean(each.iter().copied()))
+        Ok(self.test.looks(evidence.iter_mut().zip(looks)))
     }
 }

@@ -1,9 +1,19 @@
 //! Sums of numbers that are kept as their logarithms.
 
+/// e^x where 1 + e^x is more than 1, else 0: of what is so much less than the rest no exponential is taken.
+fn part(x: f64) -> f64 {
+    // ln of the smallest double that makes a difference is -36.7; the sums below are of at most some dozens
+    if x < -45.0 { 0.0 } else { x.exp() }
+}
+
 /// ln(e^a + e^b).
 pub(super) fn add(a: f64, b: f64) -> f64 {
     let (most, least) = if a >= b { (a, b) } else { (b, a) };
-    if least == f64::NEG_INFINITY { most } else { most + (least - most).exp().ln_1p() }
+    match part(least - most) {
+        0.0 => most,
+        // (ln_1p takes longer, and what it is more exact by is lost in the sum)
+        part => most + (1.0 + part).ln(),
+    }
 }
 
 /// ln of the mean of the e^x; of none it is ln 1. Each x is asked for once, because most of them cost logarithms.
@@ -14,10 +24,10 @@ pub(crate) fn mean(all: impl Iterator<Item = f64>) -> f64 {
         n += 1;
         if x > most {
             // (the first one finds no sum to be brought to its scale)
-            sum = if most == f64::NEG_INFINITY { 1.0 } else { sum * (most - x).exp() + 1.0 };
+            sum = if most == f64::NEG_INFINITY { 1.0 } else { sum * part(most - x) + 1.0 };
             most = x;
         } else if x > f64::NEG_INFINITY {
-            sum += (x - most).exp();
+            sum += part(x - most);
         }
     }
     match n {

@@ -40,6 +40,7 @@ pub mod mann_whitney;
 pub mod multinomial;
 mod objective;
 mod probability;
+mod ratios;
 pub mod sprt;
 pub mod truncated_beta;
 

@@ -1,21 +1,26 @@
 //! One arm against an absolute rate.
 
+use std::sync::LazyLock;
+
 use super::ln;
 use super::look::{Counts, StatsError};
+use super::ratios::{Each, Ratio, Ratios};
 
 /// Multiples of the objective that are looked for.
 pub const OBJECTIVES: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0];
+
+static OF_OBJECTIVES: LazyLock<Ratios> = LazyLock::new(|| Ratios::of(&OBJECTIVES));
 
 /// The test against "the error rate is at most `rate`", of all requests so far.
 ///
 /// E is the mean, over the alternatives, of the likelihood ratio to the power of the temper. It needs no other arm, so that
 /// nothing cancels: an outage of something that every version calls is a failure too.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ObjectiveTest {
     rate: f64,
     temper: f64,
-    /// Rates that are looked for.
-    alternatives: Vec<f64>,
+    /// Multiples of the rate that are looked for.
+    alternatives: Each<Ratio>,
 }
 
 impl ObjectiveTest {
@@ -37,26 +42,28 @@ impl ObjectiveTest {
     /// # Ok::<(), lifecycle_core::stats::StatsError>(())
     /// ```
     pub fn new(rate: f64, temper: f64) -> Result<Self, StatsError> {
-        Self::on(&OBJECTIVES, rate, temper)
+        Self::of(&OF_OBJECTIVES, rate, temper)
     }
 
-    /// On the multiples of this rising grid. No alternative is nearer to 1 than half way; equal ones count once.
+    /// On the multiples of this rising grid of 1 to 12 ratios above 1. No alternative is nearer to 1 than half way; equal
+    /// ones count once.
     ///
     /// # Errors
-    /// When one of them is not within its bounds, or a multiple is not above 1.
+    /// When one of them is not within its bounds.
     pub fn on(grid: &[f64], rate: f64, temper: f64) -> Result<Self, StatsError> {
+        Self::of(&Ratios::new(grid)?, rate, temper)
+    }
+
+    fn of(grid: &Ratios, rate: f64, temper: f64) -> Result<Self, StatsError> {
         let accepted = "the objective is above 0 and below 1";
         let rate = StatsError::unless_within("p0", rate, (0.0, 1.0_f64.next_down()), accepted)?;
         let accepted = "the temper is above 0 and at most 1";
         let temper = StatsError::unless_within("eta", temper, (0.0, 1.0), accepted)?;
         let most = (0.5 + 0.5 * rate).min(1.0_f64.next_down());
-        let accepted = "the multiples of the objective are numbers above 1";
-        let alternative = |ratio: &f64| {
-            StatsError::unless_within("grid", *ratio, (1.0, f64::MAX), accepted)
-                .map(|it| (rate * it).min(most))
-        };
-        let mut alternatives = grid.iter().map(alternative).collect::<Result<Vec<f64>, _>>()?;
-        alternatives.dedup();
+        let mut alternatives: Each<Ratio> = grid.iter().take_while(|it| rate * it.value < most).collect();
+        if alternatives.len() < grid.len() {
+            alternatives.push(Ratio::from(most / rate));
+        }
         Ok(Self { rate, temper, alternatives })
     }
 
@@ -67,9 +74,9 @@ impl ObjectiveTest {
     pub fn ln_e(&self, total: Counts) -> f64 {
         let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
         let passing = (-self.rate).ln_1p();
-        let ratio = |alternative: &f64| {
-            let passed = passed * ((-alternative).ln_1p() - passing);
-            self.temper * (failed * (alternative / self.rate).ln() + passed)
+        let ratio = |alternative: &Ratio| {
+            let passed = passed * ((-self.rate * alternative.value).ln_1p() - passing);
+            self.temper * (failed * alternative.ln + passed)
         };
         ln::mean(self.alternatives.iter().map(ratio))
     }

@@ -80,7 +80,7 @@ pub(super) fn cut(mut state: State) -> State {
     for check in &mut progress.checks {
         check.successes = check.successes.min(1);
         // for people
-        check.history.clear();
+        check.forget_history();
     }
     state
 }

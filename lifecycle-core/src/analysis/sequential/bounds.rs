@@ -1,12 +1,13 @@
 //! Which bounds of a histogram say something of a quantile.
 
 use super::question::{Of, Question, SlowBeyond, beyond, slower};
+use super::state::EachBound;
 use crate::analysis::Bound;
 use crate::backend::Histogram;
 
 /// The most bounds that are tested: those that are near each other say the same, and each costs as much as a check of
 /// failed requests.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 
 impl Question {
     /// The bounds to be tested, chosen from what stable measured before the first look (or from the canary's own bounds,
@@ -17,8 +18,8 @@ impl Question {
     /// the same proportion); where there is none, the one nearest to the quantile is taken. It is compared with the
     /// canary's first bound that is at least the tolerated factor above it: a canary that is at most so many times as
     /// slow has no more requests beyond that one than stable has beyond its own.
-    pub(super) fn bounds(self, histogram: &Histogram) -> Vec<SlowBeyond> {
-        let Of::Slow(per_mille) = self.of else { return Vec::new() };
+    pub(super) fn bounds(self, histogram: &Histogram) -> EachBound<SlowBeyond> {
+        let Of::Slow(per_mille) = self.of else { return EachBound::new() };
         let at_least = |us: f64| histogram.bounds_us.iter().copied().find(|bound| *bound as f64 >= us);
         let factor = match self.against {
             Bound::Value(seconds) => {
@@ -31,8 +32,9 @@ impl Question {
             Bound::Stable(factor) | Bound::Baseline(factor) => factor,
         };
         let share = beyond(per_mille);
+        let total = histogram.total();
         let all = histogram.bounds_us.iter().filter_map(|&stable_us| {
-            let slow = slower(histogram, stable_us)?.rate().filter(|slow| *slow > 0.0)?;
+            let slow = slower(histogram, total, stable_us)?.rate().filter(|slow| *slow > 0.0)?;
             let canary_us = at_least(stable_us as f64 * factor)?;
             Some((slow, SlowBeyond { canary_us, stable_us }))
         });

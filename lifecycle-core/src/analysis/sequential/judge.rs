@@ -2,10 +2,10 @@
 
 use super::question::{Of, Question};
 use super::rules::Sequential;
-use super::state::SequentialState;
+use super::state::{EachBound, SequentialState};
 use crate::analysis::{Bound, Measurement, MeasurementError};
 use crate::backend::{Counted, Increase, Mark, Reading};
-use crate::stats::{Alpha, Counts, EarlyPass, Finite, GridTest, LATENCIES, Look, ObjectiveTest, RATES};
+use crate::stats::{Alpha, Counts, EarlyPass, Evidence, Finite, GridTest, Look, ObjectiveTest};
 use crate::time::Millis;
 
 /// Nothing came for this long: there is no data. Shorter than that nothing is lost, because the next look counts it. Prometheus
@@ -76,11 +76,14 @@ impl SequentialJudge {
         }
         state.counted += state.silent + since;
         state.silent = Millis::ZERO;
-        match theirs {
+        let together = match theirs {
             Some(theirs) => self.compare(state, &ours, &theirs),
-            None => add(&mut state.alone, &ours),
-        }
-        Some(self.weigh(state))
+            None => {
+                add(&mut state.alone, &ours);
+                state.together()
+            }
+        };
+        Some(self.weigh(state, together))
     }
 
     /// Nothing came of one arm: the next look counts from where this one did.
@@ -90,35 +93,32 @@ impl SequentialJudge {
         (state.silent >= QUIET).then_some(Measurement::NoData)
     }
 
-    fn compare(&self, state: &mut SequentialState, ours: &[Counts], theirs: &[Counts]) {
+    /// Answers with ln E of both arms at the same time.
+    fn compare(&self, state: &mut SequentialState, ours: &[Counts], theirs: &[Counts]) -> f64 {
         add(&mut state.canary, ours);
         add(&mut state.stable, theirs);
-        state.evidence.resize(ours.len(), Default::default());
+        state.evidence.resize(ours.len(), Evidence::default());
         state.early.resize(ours.len(), Finite::default());
         let eta = state.eta();
-        let grid: &[f64] = match self.question.of {
-            Of::Failures => &RATES,
-            Of::Slow(_) => &LATENCIES,
+        let test = match self.question.of {
+            Of::Failures => GridTest::of_rates(self.question.tolerated(), eta),
+            Of::Slow(_) => GridTest::of_latencies(self.question.tolerated(), eta),
         };
         // (a factor above the whole grid finds nothing)
-        let Ok(test) = GridTest::on(grid, self.question.tolerated(), eta) else { return };
-        let early = self.rules.early_pass.and_then(|early| EarlyPass::new(early.ratio, eta).ok());
-        for (at, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-            let look = Look::new(*ours, *theirs);
-            test.look(&mut state.evidence[at], look);
-            if let Some(early) = early {
-                early.look(&mut state.early[at], look);
+        let Ok(test) = test else { return 0.0 };
+        let looks = ours.iter().zip(theirs).map(|(ours, theirs)| Look::new(*ours, *theirs));
+        if let Some(early) = self.rules.early_pass.and_then(|early| EarlyPass::new(early.ratio, eta).ok()) {
+            for (sum, look) in state.early.iter_mut().zip(looks.clone()) {
+                early.look(sum, look);
             }
         }
+        test.looks(state.evidence.iter_mut().zip(looks))
     }
 
     /// What all looks of this step add up to.
-    fn weigh(&self, state: &mut SequentialState) -> Measurement {
-        let shares = self.shares();
-        let together = (state.together(), shares.together.ln_needed());
-        let alone = (self.alone(state, shares), shares.alone.ln_needed());
-        // the one that is nearer to what is needed, or further beyond it
-        let (ln_e, needed) = if alone.0 - alone.1 > together.0 - together.1 { alone } else { together };
+    fn weigh(&self, state: &mut SequentialState, together: f64) -> Measurement {
+        let share = self.share();
+        let (ln_e, needed) = (together.max(self.alone(state, share)), share.ln_needed());
         state.ln_e = Finite::new(ln_e).unwrap_or_default();
         state.ln_needed = Finite::new(needed).unwrap_or_default();
         state.failed |= ln_e >= needed;
@@ -136,13 +136,13 @@ impl SequentialJudge {
     }
 
     /// ln E of what the canary counted while stable had no traffic, against a number or what stable measured before.
-    fn alone(&self, state: &SequentialState, shares: Shares) -> f64 {
+    fn alone(&self, state: &SequentialState, share: Alpha) -> f64 {
         let eta = state.eta();
         let ln_e = |at: usize, counts: &Counts| {
             let rate = match self.question.objective() {
                 Some(rate) => rate,
                 None => {
-                    let base = state.base.get(at)?.highest_rate(shares.base)?;
+                    let base = state.base.get(at)?.highest_rate(share)?;
                     base * self.question.tolerated()
                 }
             };
@@ -153,8 +153,9 @@ impl SequentialJudge {
         crate::stats::ln_mean(all.map(|(at, counts)| ln_e(at, counts).unwrap_or(0.0)))
     }
 
-    /// How this step's share of alpha is split over the tests that are made of it.
-    fn shares(&self) -> Shares {
+    /// The share of this step's alpha of each of the tests that are made: of both arms at the same time, of the canary
+    /// alone, and of what that is held against.
+    fn share(&self) -> Alpha {
         let against_number = matches!(self.question.against, Bound::Value(_));
         let (relative, full) = (self.question.is_relative(), self.full);
         let parts = match (against_number, relative && full) {
@@ -164,20 +165,8 @@ impl SequentialJudge {
             (false, false) => 1,
             (false, true) => 3,
         };
-        let share = self.alpha.shared_by(parts);
-        Shares { together: share, alone: share, base: share }
+        self.alpha.shared_by(parts)
     }
-}
-
-/// How one step's share of alpha is split.
-#[derive(Clone, Copy, Debug)]
-struct Shares {
-    /// For both arms at the same time.
-    together: Alpha,
-    /// For the canary alone.
-    alone: Alpha,
-    /// For what it is held against then.
-    base: Alpha,
 }
 
 fn increase(answer: Answer<'_>) -> Result<&Increase, Measurement> {
@@ -189,7 +178,7 @@ fn increase(answer: Answer<'_>) -> Result<&Increase, Measurement> {
     }
 }
 
-fn add(total: &mut Vec<Counts>, counts: &[Counts]) {
+fn add(total: &mut EachBound<Counts>, counts: &[Counts]) {
     total.resize(counts.len(), Counts::default());
     for (total, counts) in total.iter_mut().zip(counts) {
         *total = total.and(*counts);

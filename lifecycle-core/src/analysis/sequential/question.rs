@@ -89,7 +89,7 @@ pub(super) fn beyond(per_mille: u32) -> f64 {
 }
 
 /// The bounds beyond which a request is slow: of the canary, and the one of stable that it is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SlowBeyond {
     /// Microseconds.
@@ -102,17 +102,17 @@ pub(crate) struct SlowBeyond {
 pub(super) fn counts(of: Of, counted: &Counted, beyond_us: Option<u64>) -> Option<Counts> {
     match (of, counted, beyond_us) {
         (Of::Failures, Counted::Requests(counts), _) => Some(*counts),
-        (Of::Slow(_), Counted::Durations(histogram), Some(us)) => slower(histogram, us),
+        (Of::Slow(_), Counted::Durations(histogram), Some(us)) => slower(histogram, histogram.total(), us),
         _ => None,
     }
 }
 
-/// Requests slower than a bound that the histogram has.
-pub(super) fn slower(histogram: &Histogram, us: u64) -> Option<Counts> {
+/// Requests slower than a bound that the histogram has, of all those in it.
+pub(super) fn slower(histogram: &Histogram, total: u64, us: u64) -> Option<Counts> {
     if histogram.counts.len() != histogram.bounds_us.len() + 1 {
         return None;
     }
     let at = histogram.bounds_us.binary_search(&us).ok()?;
-    let slower = histogram.counts[at + 1..].iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
-    Counts::new(slower, histogram.total()).ok()
+    let slower = Histogram::sum(&histogram.counts[at + 1..]);
+    Counts::new(slower, total).ok()
 }

@@ -1,40 +1,45 @@
 //! What the sequential judge remembers of a check: so many numbers, however many looks.
 
 use serde::{Deserialize, Serialize};
+use tinyvec::{ArrayVec, array_vec};
 
-use super::question::{Question, SlowBeyond};
+use super::bounds::MOST;
+use super::question::{Of, Question, SlowBeyond, slower};
 use super::temper::Temper;
 use crate::backend::{Counted, Histogram, Mark, Reading};
 use crate::stats::{Counts, Evidence, Finite};
 use crate::time::Millis;
 
+/// One of each bound that is tested, without a heap: a state is copied with every step.
+pub(super) type EachBound<T> = ArrayVec<[T; MOST]>;
+
 /// What the sequential judge remembers of a check.
 ///
 /// What is measured of stable before the first look is kept from step to step; the evidence begins anew with each, so that
 /// what begins to go wrong with more traffic is found as fast as at first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct SequentialState {
     /// Fixed before the first look of the rollout.
     pub temper: Option<Temper>,
     /// Fixed before the first look of the rollout; none but for latencies.
-    pub(super) bounds: Vec<SlowBeyond>,
+    pub(super) bounds: EachBound<SlowBeyond>,
     /// What stable counted when it last had traffic, by bound.
-    pub(super) base: Vec<Counts>,
+    pub(super) base: EachBound<Counts>,
     /// Up to when was counted.
     pub(crate) mark: Option<Mark>,
     /// Was the first look of this step asked for?
     pub(crate) asked: bool,
     /// Of what both arms counted at the same time, by bound.
-    pub(super) evidence: Vec<Evidence>,
+    pub(super) evidence: EachBound<Evidence>,
     /// ln L of the early pass, by bound.
-    pub(super) early: Vec<Finite>,
+    pub(super) early: EachBound<Finite>,
     /// Counted in this step while both had traffic, by bound: of the canary, of stable.
-    pub(super) canary: Vec<Counts>,
-    pub(super) stable: Vec<Counts>,
+    pub(super) canary: EachBound<Counts>,
+    pub(super) stable: EachBound<Counts>,
     /// Counted in this step of the canary alone, by bound.
-    pub(super) alone: Vec<Counts>,
+    pub(super) alone: EachBound<Counts>,
     /// ln E: the evidence by the last look.
     pub(super) ln_e: Finite,
     /// ln(1 / alpha) of this check in this step.
@@ -55,7 +60,7 @@ impl SequentialState {
         let Self { temper, bounds, base, stable, .. } = self;
         let served = stable.first().is_some_and(|counts| counts.requests > 0);
         let base = if served { stable } else { base };
-        Self { temper: *temper, bounds: bounds.clone(), base: base.clone(), ..Self::default() }
+        Self { temper: *temper, bounds: *bounds, base: *base, ..Self::default() }
     }
 
     /// Is there evidence enough that the canary is worse?
@@ -116,14 +121,14 @@ impl SequentialState {
         question: Question,
         counted: &Counted,
         side: impl Fn(&SlowBeyond) -> u64,
-    ) -> Option<Vec<Counts>> {
-        let count = |beyond| super::question::counts(question.of, counted, beyond);
-        match question.of {
-            super::question::Of::Failures => count(None).map(|counts| vec![counts]),
-            super::question::Of::Slow(_) if self.bounds.is_empty() => None,
-            super::question::Of::Slow(_) => {
-                self.bounds.iter().map(|bound| count(Some(side(bound)))).collect()
+    ) -> Option<EachBound<Counts>> {
+        match (question.of, counted) {
+            (Of::Failures, Counted::Requests(counts)) => Some(array_vec!([Counts; MOST] => *counts)),
+            (Of::Slow(_), Counted::Durations(histogram)) if !self.bounds.is_empty() => {
+                let total = histogram.total();
+                self.bounds.iter().map(|bound| slower(histogram, total, side(bound))).collect()
             }
+            _ => None,
         }
     }
 

@@ -276,7 +276,7 @@ fn the_next_step_keeps_what_was_fixed_and_counts_anew() {
     }
     let next = bench.state.anew();
     assert_eq!((next.temper, next.mark, next.evidence.len()), (bench.state.temper, None, 0));
-    assert_eq!(next.base, vec![Counts::new(10, 4500).unwrap()], "what stable counted in the step before");
+    assert_eq!(next.base[..], [Counts::new(10, 4500).unwrap()], "what stable counted in the step before");
     assert_eq!(next.anew().base, next.base, "and where it counted nothing, what it did before");
 }
 
