@@ -15,19 +15,22 @@ use lifecycle_core::backend::{
     BackendError, BackendResult, Counted, Counts, ErrorKind, HealthCapabilities, HealthQuery, HealthSource,
     Histogram, Increase, Mark, Reading, Signal, Span,
 };
+use lifecycle_core::time::Millis;
 use lifecycle_core::version::Revision;
 use serde::Deserialize;
 
 use crate::control::{Client, ControlError};
 use crate::files::read_json;
 use crate::http::CallError;
-use crate::proxy::Stats;
+use crate::proxy::{MINUTE, MINUTES, Stats, Totals};
 
 /// How long all the windows of one call may take together: a proxy that hangs keeps the driver waiting
 /// once, however many windows the checks look at.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The proxy's own exact counts and histograms by revision.
+///
+/// By replica and bin ([`Span::Replicas`]) in whole minutes, of the last 30 that the proxy has run.
 ///
 /// - [`Signal::Requests`]: failed are answers with 5xx, answers that broke off, and requests that no
 ///   replica took (502, 503 and 504 by the proxy).
@@ -63,6 +66,10 @@ impl LocalHealth {
                 let until = mark.and_then(|mark| u64::try_from(mark.0).ok());
                 self.client.stats_since(until.unwrap_or(0)).await
             }
+            Span::Replicas { width, bins } => {
+                let minutes = minutes(width).unwrap_or(1).saturating_mul(bins as usize);
+                self.client.stats_of_replicas(minutes.clamp(1, MINUTES)).await
+            }
             other => Err(ControlError::Answer(format!("{other:?} is not counted"))),
         }
     }
@@ -80,8 +87,7 @@ impl LocalHealth {
 #[async_trait]
 impl HealthSource for LocalHealth {
     fn capabilities(&self) -> HealthCapabilities {
-        // which replica took a request is not counted
-        HealthCapabilities::default().increases()
+        HealthCapabilities::default().increases().replicas()
     }
 
     async fn measure(&self, queries: &[HealthQuery]) -> Vec<BackendResult<Reading>> {
@@ -112,10 +118,24 @@ impl HealthSource for LocalHealth {
 
 fn is_counted(query: &HealthQuery) -> bool {
     let counted = matches!(query.signal, Signal::Requests | Signal::Latency);
-    counted && matches!(query.span, Span::Window(_) | Span::Since(_))
+    let over = match query.span {
+        Span::Window(_) | Span::Since(_) => true,
+        Span::Replicas { width, .. } => minutes(width).is_some(),
+        _ => false,
+    };
+    counted && over
+}
+
+/// How many minutes that is, where it is a whole number of them.
+fn minutes(width: Millis) -> Option<usize> {
+    let (width, minute) = (Duration::from(width).as_millis(), MINUTE.as_millis());
+    usize::try_from(width / minute).ok().filter(|minutes| *minutes > 0 && width % minute == 0)
 }
 
 fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
+    if let Span::Replicas { width, .. } = query.span {
+        return replicas(stats, query, minutes(width).unwrap_or(1));
+    }
     let counted = stats.revisions.get(&query.revision.hash).map(|counted| &counted.totals);
     let durations = |buckets: Vec<u64>| Histogram::new(Arc::from(stats.bounds_us.as_slice()), buckets);
     if let Span::Since(mark) = query.span {
@@ -124,16 +144,9 @@ fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
             return Reading::Increase(Increase::new(until, None));
         }
         // a revision that had no request yet has none
-        let counted = match query.signal {
-            Signal::Latency => {
-                let none = || vec![0; stats.bounds_us.len() + 1];
-                Counted::Durations(durations(counted.map_or_else(none, |totals| totals.buckets.clone())))
-            }
-            _ => {
-                let (failed, requests) = counted.map_or((0, 0), |totals| (totals.failed, totals.requests));
-                Counted::Requests(Counts::new(failed.min(requests), requests).unwrap_or_default())
-            }
-        };
+        let none = Totals::default();
+        let bounds = Arc::from(stats.bounds_us.as_slice());
+        let counted = counted_of(&query.signal, &bounds, counted.unwrap_or(&none));
         return Reading::Increase(Increase::new(until, Some(counted)));
     }
     match (counted, &query.signal) {
@@ -143,13 +156,38 @@ fn reading(stats: &Stats, query: &HealthQuery) -> Reading {
     }
 }
 
+/// What each replica counted in bins of so many minutes, the newest last.
+fn replicas(stats: &Stats, query: &HealthQuery, minutes: usize) -> Reading {
+    let bounds = Arc::from(stats.bounds_us.as_slice());
+    let of_replica = |bins: &Vec<Totals>| {
+        let whole = bins.rchunks_exact(minutes).rev();
+        let merged = whole.map(|bins| bins.iter().fold(Totals::default(), |sum, bin| sum.and(bin)));
+        merged.map(|totals| counted_of(&query.signal, &bounds, &totals)).collect()
+    };
+    let all = stats.replicas.get(&query.revision.hash);
+    Reading::Replicas(all.map(|all| all.iter().map(of_replica).collect()).unwrap_or_default())
+}
+
+fn counted_of(signal: &Signal, bounds: &Arc<[u64]>, totals: &Totals) -> Counted {
+    match signal {
+        Signal::Latency => {
+            let mut buckets = totals.buckets.clone();
+            buckets.resize(bounds.len() + 1, 0);
+            Counted::Durations(Histogram::new(Arc::clone(bounds), buckets))
+        }
+        _ => {
+            let failed = totals.failed.min(totals.requests);
+            Counted::Requests(Counts::new(failed, totals.requests).unwrap_or_default())
+        }
+    }
+}
+
 fn failed(kind: ErrorKind, message: String) -> BackendError {
     BackendError::new("local", "measure", kind, message)
 }
 
 #[cfg(test)]
 mod tests {
-    use lifecycle_core::time::Millis;
     use lifecycle_core::version::{RevisionNumber, parse_version};
 
     use super::*;
@@ -185,6 +223,33 @@ mod tests {
         assert!(
             answers.into_iter().all(|answer| answer.is_err_and(|error| error.kind == ErrorKind::Transient))
         );
+    }
+
+    #[test]
+    fn minutes_of_replicas_are_put_together_to_wider_bins() {
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.5.0").unwrap());
+        let bin = |requests| Totals { requests, failed: 1, sum_us: 0, buckets: vec![requests, 0] };
+        let mut stats: Stats = serde_json::from_str(
+            r#"{"instance":"i","coversMs":1,"boundsUs":[100],"revisions":{},"unrouted":0}"#,
+        )
+        .unwrap();
+        stats.replicas.insert("a".into(), vec![[1, 2, 3, 4, 5].map(bin).to_vec(), vec![bin(9)], Vec::new()]);
+        let over = |signal, minutes: u64| {
+            let width = Millis::from_secs(60 * minutes);
+            let query = HealthQuery::over(signal, revision.clone(), Span::Replicas { width, bins: 5 });
+            assert!(is_counted(&query));
+            let Reading::Replicas(replicas) = reading(&stats, &query) else { panic!("no replicas") };
+            replicas
+        };
+        let counts = |failed, requests| Counted::Requests(Counts::new(failed, requests).unwrap());
+        let each = [1, 2, 3, 4, 5].map(|requests| counts(1, requests)).to_vec();
+        assert_eq!(over(Signal::Requests, 1), [each, vec![counts(1, 9)], Vec::new()]);
+        // (two minutes that are whole, the newest last)
+        assert_eq!(over(Signal::Requests, 2), [vec![counts(2, 5), counts(2, 9)], Vec::new(), Vec::new()]);
+        let durations = |buckets: Vec<u64>| Counted::Durations(Histogram::new(Arc::from([100]), buckets));
+        assert_eq!(over(Signal::Latency, 5), [vec![durations(vec![15, 0])], Vec::new(), Vec::new()]);
+        let odd = Span::Replicas { width: Millis::from_secs(90), bins: 5 };
+        assert!(!is_counted(&HealthQuery::over(Signal::Requests, revision.clone(), odd)));
     }
 
     /// Time stands still but for what is waited for.

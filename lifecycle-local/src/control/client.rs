@@ -68,6 +68,11 @@ impl Client {
         self.counted(&format!("/stats?since={until_ms}")).await
     }
 
+    /// What each replica counted in each of the last so many minutes.
+    pub(crate) async fn stats_of_replicas(&self, minutes: usize) -> Result<Stats, ControlError> {
+        self.counted(&format!("/stats?minutes={minutes}")).await
+    }
+
     async fn counted(&self, path: &str) -> Result<Stats, ControlError> {
         read(Call::get(path, TIMEOUT)?.unix(&self.socket).await?)
     }

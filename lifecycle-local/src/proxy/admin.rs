@@ -21,6 +21,7 @@ use super::document::{Effective, TableDocument};
 use super::forward::Shared;
 use super::history::History;
 use super::metrics::{Stats, exposition};
+use super::minutes::{MINUTES, Minutes};
 use super::table::Table;
 use crate::files::{Durable, replace_json};
 
@@ -32,6 +33,7 @@ const TABLE_LIMIT: usize = 4 * 1024 * 1024;
 pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) history: Mutex<History>,
+    pub(crate) minutes: Mutex<Minutes>,
     pub(crate) started: Instant,
     /// The same on the wall clock. It begins the clock of what is counted since an earlier answer: a time before it is
     /// one of an earlier run.
@@ -53,6 +55,8 @@ impl Control {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .sample(self.started.elapsed(), &self.shared.counts);
+        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        minutes.sample(self.started.elapsed(), &self.shared.table.load().endpoints);
     }
 
     /// Puts a table in effect. Its file is written after that: neither a slow disk nor a full one
@@ -117,6 +121,12 @@ impl Control {
         let (covers, counted) = match asked {
             Asked::All => history.window(now, Duration::MAX, &self.shared.counts),
             Asked::Window(window) => history.window(now, window, &self.shared.counts),
+            Asked::Minutes(count) => {
+                let (covers, counted) = history.window(now, Duration::MAX, &self.shared.counts);
+                let mut stats = Stats::new(&self.instance, covers, counted, &self.shared.counts);
+                stats.replicas = self.minutes.lock().unwrap_or_else(PoisonError::into_inner).last(count);
+                return stats;
+            }
             Asked::Since(mark) => {
                 let start = mark.checked_sub(self.started_at);
                 let (until, counted) = history.since(now, start.unwrap_or_default(), &self.shared.counts);
@@ -170,7 +180,7 @@ async fn answer(control: &Control, request: Request<Incoming>, writable: bool) -
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "GET /route, /stats, /stats?window=MILLISECONDS, /stats?since=MILLISECONDS, /metrics; PUT /route on the control socket\n",
+            "GET /route, /stats, /stats?window=MILLISECONDS, /stats?since=MILLISECONDS, /stats?minutes=COUNT, /metrics; PUT /route on the control socket\n",
         ),
     }
 }
@@ -203,6 +213,8 @@ enum Asked {
     Window(Duration),
     /// Since a time that an earlier answer gave as its `untilMs`.
     Since(Duration),
+    /// Also of each replica in the last so many minutes.
+    Minutes(usize),
 }
 
 fn asked(query: Option<&str>) -> Result<Asked, &'static str> {
@@ -212,7 +224,11 @@ fn asked(query: Option<&str>) -> Result<Asked, &'static str> {
     match name {
         "window" => ms().map(Asked::Window).map_err(|_| "window is a whole number of milliseconds\n"),
         "since" => ms().map(Asked::Since).map_err(|_| "since is a whole number of milliseconds\n"),
-        _ => Err("the only parameters are window=MILLISECONDS and since=MILLISECONDS\n"),
+        "minutes" => match value.parse() {
+            Ok(minutes @ 1..=MINUTES) => Ok(Asked::Minutes(minutes)),
+            _ => Err("minutes is a number from 1 to 30\n"),
+        },
+        _ => Err("the only parameters are window=MILLISECONDS, since=MILLISECONDS and minutes=COUNT\n"),
     }
 }
 

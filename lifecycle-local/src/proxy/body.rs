@@ -9,7 +9,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::counts::Counters;
+use super::counts::{Counters, Tally};
+use super::endpoint::Endpoint;
 use super::endpoint::{Connection, InFlight};
 
 /// The body of a request to a replica.
@@ -78,6 +79,7 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub(crate) struct Record {
     counters: Arc<Counters>,
+    replica: Option<Arc<Tally>>,
     started: Instant,
     code: u16,
     failed: bool,
@@ -89,14 +91,20 @@ const CLIENT_GONE: u16 = 499;
 impl Record {
     /// A request that has no answer yet.
     pub(crate) const fn new(counters: Arc<Counters>, started: Instant) -> Self {
-        Self { counters, started, code: CLIENT_GONE, failed: false }
+        Self { counters, replica: None, started, code: CLIENT_GONE, failed: false }
     }
 
-    /// The request goes on with a replica of this revision.
+    /// The request goes on with some replica of this revision.
     pub(crate) fn by(&mut self, counters: &Arc<Counters>) {
         if !Arc::ptr_eq(&self.counters, counters) {
             self.counters = Arc::clone(counters);
         }
+    }
+
+    /// The request goes on with this replica.
+    pub(crate) fn by_replica(&mut self, replica: &Endpoint) {
+        self.by(&replica.counters);
+        self.replica = Some(Arc::clone(&replica.tally));
     }
 
     /// It is answered with this.
@@ -113,7 +121,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.counters.record(self.code, self.failed, self.started.elapsed());
+        let took = self.started.elapsed();
+        self.counters.record(self.code, self.failed, took);
+        if let Some(replica) = &self.replica {
+            replica.record(self.failed, took);
+        }
     }
 }
 
@@ -193,5 +205,33 @@ impl Body for ResponseBody {
             Self::Own { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Self::Upstream(upstream) => upstream.incoming.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
+
+    use super::super::document::{EndpointDocument, EndpointState};
+    use super::*;
+
+    #[test]
+    fn a_request_is_counted_for_its_revision_and_for_the_replica_that_had_it_last() {
+        let revision = Revision::new(RevisionNumber(1), "a", parse_version("1.0.0").unwrap());
+        let counters = Arc::new(Counters::new(Some(revision.clone())));
+        let addr = "127.0.0.1:1".parse().unwrap();
+        let [first, second] = ["1", "2"].map(|id| {
+            let document = EndpointDocument::new(id, revision.clone(), addr, EndpointState::Ready);
+            Endpoint::new(&document, Arc::clone(&counters))
+        });
+        let mut record = Record::new(Arc::new(Counters::new(None)), Instant::now());
+        record.by(&counters);
+        record.by_replica(&first);
+        record.by_replica(&second);
+        record.answered(503);
+        drop(record);
+        let requests = [counters.totals(), first.tally.totals(), second.tally.totals()]
+            .map(|totals| (totals.requests, totals.failed));
+        assert_eq!(requests, [(1, 1), (0, 0), (1, 1)]);
     }
 }

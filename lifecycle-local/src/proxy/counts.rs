@@ -1,4 +1,4 @@
-//! Exact counts of requests by revision.
+//! Exact counts of requests, by revision and by replica.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ const REVISIONS: usize = 64;
 /// Status codes from 100 up to this one are counted one by one.
 const CODES: usize = 600;
 
-/// What was counted for one revision since the proxy started. Sums only grow.
+/// What was counted for one revision, or for one replica, since the proxy started. Sums only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -44,6 +44,19 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let longer = self.buckets.len().max(other.buckets.len());
+        let at = |totals: &Self, i: usize| totals.buckets.get(i).copied().unwrap_or(0);
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            failed: self.failed.saturating_add(other.failed),
+            sum_us: self.sum_us.saturating_add(other.sum_us),
+            buckets: (0..longer).map(|i| at(self, i).saturating_add(at(other, i))).collect(),
+        }
+    }
+
     /// What was counted since `earlier`.
     #[must_use]
     pub(crate) fn since(&self, earlier: &Self) -> Self {
@@ -57,40 +70,44 @@ impl Totals {
     }
 }
 
-/// The counters of one revision.
+/// The counters behind [`Totals`].
 #[derive(Debug)]
-pub(crate) struct Counters {
-    pub(crate) revision: Option<Revision>,
+pub(crate) struct Tally {
     requests: AtomicU64,
     failed: AtomicU64,
     sum_us: AtomicU64,
     buckets: Box<[AtomicU64]>,
+}
+
+/// The counters of one revision.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) revision: Option<Revision>,
+    tally: Tally,
     codes: Box<[AtomicU64]>,
     /// Requests that had to go to another replica because one could not be reached.
     pub(crate) retried: AtomicU64,
 }
 
-impl Counters {
-    pub(crate) fn new(revision: Option<Revision>) -> Self {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+fn zeros(n: usize) -> Box<[AtomicU64]> {
+    (0..n).map(|_| AtomicU64::new(0)).collect()
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
         Self {
-            revision,
             requests: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             sum_us: AtomicU64::new(0),
             buckets: zeros(BOUNDS_US.len() + 1),
-            codes: zeros(CODES),
-            retried: AtomicU64::new(0),
         }
     }
 
-    /// Counts a request that has ended. `code` is what the client was answered, 499 when it went
-    /// away before.
-    pub(crate) fn record(&self, code: u16, failed: bool, took: Duration) {
+    /// Counts a request that has ended.
+    pub(crate) fn record(&self, failed: bool, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_US.partition_point(|&bound| bound < us);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.codes[usize::from(code).min(CODES - 1)].fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(us, Ordering::Relaxed);
         // Requests before failed, and read the other way round: nobody ever sees more failures than
         // requests.
@@ -108,6 +125,23 @@ impl Counters {
             sum_us: self.sum_us.load(Ordering::Relaxed),
             buckets: self.buckets.iter().map(|n| n.load(Ordering::Relaxed)).collect(),
         }
+    }
+}
+
+impl Counters {
+    pub(crate) fn new(revision: Option<Revision>) -> Self {
+        Self { revision, tally: Tally::new(), codes: zeros(CODES), retried: AtomicU64::new(0) }
+    }
+
+    /// Counts a request that has ended. `code` is what the client was answered, 499 when it went
+    /// away before.
+    pub(crate) fn record(&self, code: u16, failed: bool, took: Duration) {
+        self.codes[usize::from(code).min(CODES - 1)].fetch_add(1, Ordering::Relaxed);
+        self.tally.record(failed, took);
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.tally.totals()
     }
 
     /// Requests by status code, those that occurred.

@@ -10,7 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use lifecycle_core::version::Revision;
 
 use super::body::RequestBody;
-use super::counts::Counters;
+use super::counts::{Counters, Tally};
 use super::document::EndpointDocument;
 
 /// A connection to a replica that can take a request.
@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     pub(crate) addr: SocketAddr,
     pub(crate) revision: Revision,
     pub(crate) counters: Arc<Counters>,
+    /// Its own share of them.
+    pub(crate) tally: Arc<Tally>,
     in_flight: AtomicU64,
     leaving: AtomicBool,
     idle: Mutex<Idle>,
@@ -53,6 +55,7 @@ impl Endpoint {
             addr: document.addr,
             revision: document.revision.clone(),
             counters,
+            tally: Arc::new(Tally::new()),
             in_flight: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
             idle: Mutex::default(),

@@ -86,7 +86,7 @@ async fn to_some_replica(
         let mut rest = None;
         let mut again = None;
         loop {
-            record.by(&candidate.counters);
+            record.by_replica(candidate);
             match try_one(candidate, outgoing, &shared.limits).await {
                 Ok(answer) => return Ok(answer),
                 Err(NotAnswered::Failed(refusal)) => return Err(refusal),

@@ -30,6 +30,10 @@ pub struct Stats {
     /// With `?since=MILLISECONDS`: that was before this run of the proxy, and what was counted since then is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// With `?minutes=COUNT`: what each replica that is in the table counted in each of the last so many whole minutes, the
+    /// newest last, by the hash of its revision; one that was not there all the time has fewer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replicas: BTreeMap<Arc<str>, Vec<Vec<Totals>>>,
     /// Upper bounds of the buckets of [`Totals`], in microseconds.
     pub bounds_us: Vec<u64>,
     /// The counts, by the hash of the revision.
@@ -67,6 +71,7 @@ impl Stats {
             covers_ms: u64::try_from(covers.as_millis()).unwrap_or(u64::MAX),
             until_ms: None,
             lost: false,
+            replicas: BTreeMap::new(),
             bounds_us: BOUNDS_US.to_vec(),
             revisions: revisions.collect(),
             unrouted: counts.unrouted.totals().requests,

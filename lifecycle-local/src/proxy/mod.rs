@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `PUT /route` | a [`TableDocument`]; 200 with the [`Effective`] table, 409 when it is not newer than the one in effect |
 //! | `GET /route` | the [`Effective`] table, with the requests under way at each replica |
-//! | `GET /stats` | [`Stats`] since the proxy started, of the trailing `?window=MILLISECONDS`, or `?since=` the `untilMs` of an earlier answer (0 at first) |
+//! | `GET /stats` | [`Stats`] since the proxy started, of the trailing `?window=MILLISECONDS`, or `?since=` the `untilMs` of an earlier answer (0 at first); with `?minutes=COUNT` also of each replica the last so many minutes |
 //! | `GET /metrics` | the same for Prometheus |
 //!
 //! What becomes of a request:
@@ -35,6 +35,7 @@ mod forward;
 mod headers;
 mod history;
 mod metrics;
+mod minutes;
 mod serve;
 mod table;
 mod upstream;
@@ -43,4 +44,5 @@ pub use config::{Limits, ProxyConfig};
 pub use counts::Totals;
 pub use document::{Effective, EndpointDocument, EndpointState, RouteDocument, RouteKind, TableDocument};
 pub use metrics::{RevisionStats, Stats};
+pub(crate) use minutes::{MINUTE, MINUTES};
 pub use serve::{ProxyError, serve, serve_file, serve_until};

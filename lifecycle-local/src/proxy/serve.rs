@@ -160,6 +160,7 @@ fn control(config: &ProxyConfig, listen: SocketAddr) -> Control {
     Control {
         shared: Arc::new(shared),
         history: Mutex::new(History::new()),
+        minutes: Mutex::default(),
         started: Instant::now(),
         started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         instance: format!("{:016x}", fastrand::u64(..)),
