@@ -13,7 +13,7 @@ use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, Version};
 use lifecycle_prom::answer::{self, Answer};
 use lifecycle_prom::query::{Clock, Ends, Joined, Questions};
-use lifecycle_prom::{DurationUnit, Metrics, Target};
+use lifecycle_prom::{DurationUnit, Metrics, PodMetrics, Target};
 
 /// What is asked, made once: it takes longer than to read an answer.
 static QUERIES: LazyLock<Vec<HealthQuery>> = LazyLock::new(queries);
@@ -30,7 +30,9 @@ fn queries() -> Vec<HealthQuery> {
     let spans =
         [Span::Window(Millis::from_secs(60)), Span::Since(None), Span::Since(Some(Mark(989_000))), bins];
     let named = Signal::Named("q".into());
-    let signals = [Signal::Requests, Signal::Latency, Signal::CriticalAlerts, Signal::Restarts, named];
+    let of_pods = [Signal::Saturation, Signal::Restarts];
+    let counted = [Signal::Requests, Signal::Latency, Signal::CriticalAlerts, named];
+    let signals = counted.into_iter().chain(of_pods);
     let mut queries = Vec::new();
     for signal in signals {
         for span in spans {
@@ -46,11 +48,11 @@ fn queries() -> Vec<HealthQuery> {
 fn metrics(choice: u8) -> Metrics {
     match choice {
         0 => Metrics::plain(),
-        1 => Metrics::istio(),
+        1 => Metrics::istio().pods(PodMetrics::default()),
         2 => {
             Metrics::plain().native_durations("d", DurationUnit::Seconds).unwrap_or_else(|_| Metrics::plain())
         }
-        _ => Metrics::plain().alerts_of_alertmanager(),
+        _ => Metrics::plain().alerts_of_alertmanager().pods(PodMetrics::default()),
     }
 }
 

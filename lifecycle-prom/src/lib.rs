@@ -20,7 +20,8 @@
 //! `http_request_duration_seconds`, and on both of them, as on alerts, the labels `namespace`, `agent`
 //! (the name of the AgentDeployment) and `revision` (its hash). On Kubernetes the last two are the
 //! labels `enis.andaon.com/agent` and `enis.andaon.com/revision` of the pods, to be relabelled by the
-//! scrape configuration. [`Metrics`] changes each of these names.
+//! scrape configuration. [`Metrics`] changes each of these names. Saturation and restarts are measured where [`PodMetrics`]
+//! are given.
 //!
 //! # What an answer covers
 //! A window of 30 s should hold some scrapes: with one scrape in 15 s it holds two. What is counted,
@@ -56,6 +57,8 @@
 //! | empty: no series, or none with a scrape in the window | [`Reading::NoData`] | |
 //! | series without traffic | a count of 0 requests | |
 //! | stale: the newest scrape is older than 150 s | error, transient | `Stale` |
+//! | a part of the pods was not measured | error, transient | `Partial` |
+//! | the same, and they are younger than the window | [`Reading::NoData`] | |
 //! | a counter was reset, in a window | counts, estimated | |
 //! | a counter was reset, or nothing can be told, since a mark | [`Reading::Increase`] without a count | |
 //! | the clock of Prometheus is behind a mark | error, transient | `Clock` |
@@ -88,5 +91,5 @@ mod target;
 
 #[cfg(feature = "reqwest")]
 pub use client::{CallError, ConfigError, Connection, Pem, PrometheusConfig, PrometheusSource};
-pub use metrics::{DurationUnit, Metrics, NameError};
+pub use metrics::{DurationUnit, Metrics, NameError, PodMetrics};
 pub use target::Target;

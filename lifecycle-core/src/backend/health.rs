@@ -54,6 +54,13 @@ pub trait HealthSource: Send + Sync + Debug {
             Signal::Named(name) => self.knows(name),
         }
     }
+
+    /// What is missing where this source does not measure that, and what would do: the end of the sentence that refuses a
+    /// check. Default: nothing but that it does not.
+    fn lack(&self, signal: &Signal) -> Option<String> {
+        let _ = signal;
+        None
+    }
 }
 
 /// What is measured.

@@ -61,11 +61,12 @@ pub(super) fn check(plan: &Plan, backends: &Backends) -> Result<(), Refused> {
     }
     for check in checks {
         let signal = check.metric.signal();
-        if backends.health.as_ref().is_some_and(|health| !health.measures(&signal)) {
-            let lack = match signal {
-                Signal::Named(_) => "the health source knows no such query",
-                _ => "the health source does not measure that; take one that does, or leave the check away",
-            };
+        if let Some(health) = backends.health.as_ref().filter(|health| !health.measures(&signal)) {
+            let lack = health.lack(&signal).unwrap_or_else(|| match signal {
+                Signal::Named(_) => "the health source knows no such query".to_owned(),
+                _ => "the health source does not measure that; take one that does, or leave the check away"
+                    .to_owned(),
+            });
             return refused(format!("the check {:?} asks for {signal}", check.to_string()), lack);
         }
     }

@@ -225,6 +225,10 @@ impl HealthSource for WithoutLatency {
     fn measures(&self, signal: &Signal) -> bool {
         *signal != Signal::Latency && Plain.measures(signal)
     }
+
+    fn lack(&self, signal: &Signal) -> Option<String> {
+        (*signal == Signal::Restarts).then(|| "there is a flag for it".to_owned())
+    }
 }
 
 #[test]
@@ -248,6 +252,11 @@ fn a_check_that_the_source_cannot_measure_is_refused_before_anything_moves() {
             Arc::new(WithoutLatency),
             "the check \"p95_latency < 1s\" asks for latency, and the health source does not measure that; take one \
              that does, or leave the check away",
+        ),
+        (
+            "restarts < 3",
+            Arc::new(WithoutLatency),
+            "the check \"restarts < 3\" asks for restarts, and there is a flag for it",
         ),
     ] {
         assert_eq!(refused(check, health).as_deref(), Some(sentence));

@@ -116,6 +116,14 @@ pub enum AnswerError {
         /// How old it may be.
         limit: Millis,
     },
+    /// Only a part was measured.
+    #[error("{missing} of the {of} were not measured")]
+    Partial {
+        /// How many were not.
+        missing: u64,
+        /// Of what.
+        of: &'static str,
+    },
     /// The clock of Prometheus is behind a mark that it gave.
     #[error(
         "the clock of Prometheus is {} ms behind the mark of an earlier answer: it went back, or another Prometheus answers",
@@ -168,9 +176,11 @@ impl AnswerError {
                 408 | 425 | 429 | 500.. => ErrorKind::Transient,
                 _ => ErrorKind::Invalid,
             },
-            Self::Incomplete(_) | Self::Missing | Self::Stale { .. } | Self::Clock { .. } => {
-                ErrorKind::Transient
-            }
+            Self::Incomplete(_)
+            | Self::Missing
+            | Self::Stale { .. }
+            | Self::Partial { .. }
+            | Self::Clock { .. } => ErrorKind::Transient,
             Self::NotMeasured(_) => ErrorKind::Unsupported,
             Self::UnknownQuery(_) => ErrorKind::NotFound,
             Self::Redirect { .. }

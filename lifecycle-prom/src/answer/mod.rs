@@ -10,6 +10,7 @@ mod error;
 pub(crate) mod histogram;
 pub(crate) mod increase;
 pub(crate) mod native;
+pub(crate) mod pods;
 pub(crate) mod replicas;
 pub(crate) mod scalar;
 
@@ -41,6 +42,10 @@ pub(crate) const THEN: &str = "then";
 pub(crate) const CHANGED: &str = "changed";
 /// The label that has the name of a replica.
 pub(crate) const REPLICA: &str = "lifecycle_replica";
+/// For the sum of what may be used.
+pub(crate) const LIMIT: &str = "limit";
+/// For the number of what is too new to be measured.
+pub(crate) const YOUNG: &str = "young";
 /// For the number of series of which cannot be told how much they have grown.
 pub(crate) const UNKNOWN: &str = "unknown";
 

@@ -1,5 +1,6 @@
 //! How Prometheus is asked.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use lifecycle_core::time::Millis;
@@ -23,6 +24,7 @@ pub struct PrometheusConfig {
     pub(super) prometheus: Connection,
     pub(super) alertmanager: Option<Connection>,
     pub(super) metrics: Metrics,
+    pub(super) pods_come_with: Cow<'static, str>,
     pub(super) settle: Millis,
     pub(super) join_within: Duration,
     pub(super) joined: usize,
@@ -53,6 +55,7 @@ impl PrometheusConfig {
             prometheus,
             alertmanager: None,
             metrics: Metrics::default(),
+            pods_come_with: Cow::Borrowed("Metrics::pods"),
             settle: Millis::from_secs(1),
             join_within: Duration::from_millis(20),
             joined: 100,
@@ -126,6 +129,13 @@ impl PrometheusConfig {
     /// What metrics and labels are called.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// What whoever runs this has to give so that there are [metrics of pods](Metrics::pods), such as a flag: a check of saturation or
+    /// restarts that is refused without them names it. Default `Metrics::pods`.
+    pub fn pods_come_with(mut self, what: impl Into<Cow<'static, str>>) -> Self {
+        self.pods_come_with = what.into();
         self
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod joiner;
 mod tls;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub struct PrometheusSource {
 #[derive(Debug)]
 struct Shared {
     metrics: Arc<Metrics>,
+    pods_come_with: Cow<'static, str>,
     settle: Millis,
     deadline: Duration,
     prometheus: Arc<Joiner>,
@@ -73,8 +75,16 @@ impl PrometheusSource {
     /// # Errors
     /// When the configuration cannot be used.
     pub fn new(config: PrometheusConfig) -> Result<Self, ConfigError> {
-        let PrometheusConfig { prometheus, alertmanager, mut metrics, settle, join_within, joined, limits } =
-            config;
+        let PrometheusConfig {
+            prometheus,
+            alertmanager,
+            mut metrics,
+            pods_come_with,
+            settle,
+            join_within,
+            joined,
+            limits,
+        } = config;
         let joiner = |server, over: &Connection| {
             let caller = Caller::new(server, over, limits)?;
             Ok(Arc::new(Joiner::new(caller, join_within, joined)))
@@ -82,6 +92,7 @@ impl PrometheusSource {
         metrics.alertmanager = alertmanager.is_some();
         let shared = Shared {
             metrics: Arc::new(metrics),
+            pods_come_with,
             settle,
             deadline: limits.deadline,
             prometheus: joiner("prometheus", &prometheus)?,
@@ -164,5 +175,21 @@ impl HealthSource for TargetHealth {
 
     fn knows(&self, name: &str) -> bool {
         self.target.query(name).is_some()
+    }
+
+    fn measures(&self, signal: &Signal) -> bool {
+        match signal {
+            Signal::Requests | Signal::Latency | Signal::CriticalAlerts => true,
+            Signal::Saturation | Signal::Restarts => self.shared.metrics.pods.is_some(),
+            Signal::Named(name) => self.knows(name),
+            _ => false,
+        }
+    }
+
+    fn lack(&self, signal: &Signal) -> Option<String> {
+        let of_pods = matches!(signal, Signal::Saturation | Signal::Restarts);
+        let with = &self.shared.pods_come_with;
+        (of_pods && !self.measures(signal))
+            .then(|| format!("Prometheus measures that only with {with}; give it, or leave the check away"))
     }
 }

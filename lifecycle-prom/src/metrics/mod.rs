@@ -2,7 +2,10 @@
 
 mod labels;
 mod name;
+mod pods;
 mod sets;
+
+use std::sync::Arc;
 
 use lifecycle_core::time::Millis;
 
@@ -10,6 +13,7 @@ pub(crate) use labels::Labels;
 use labels::RevisionValue;
 pub use name::NameError;
 use name::{label, metric};
+pub use pods::PodMetrics;
 
 /// How metrics and labels are called. The defaults are the names that most HTTP libraries write, and
 /// the labels that pods have; [`istio`](Self::istio), [`linkerd`](Self::linkerd),
@@ -45,6 +49,8 @@ pub struct Metrics {
     pub(crate) targets: Option<Vec<(String, String)>>,
     pub(crate) process_start: Option<String>,
     pub(crate) stale_after: Millis,
+    /// Of saturation and restarts; `None` where nobody said how they are measured.
+    pub(crate) pods: Option<Arc<PodMetrics>>,
 }
 
 /// The unit in which a histogram has its bounds.
@@ -86,6 +92,7 @@ impl Default for Metrics {
             targets: None,
             process_start: Some("process_start_time_seconds".to_owned()),
             stale_after: Millis::from_secs(150),
+            pods: None,
         }
     }
 }
@@ -270,6 +277,18 @@ impl Metrics {
     pub fn process_start(mut self, name: Option<&str>) -> Result<Self, NameError> {
         self.process_start = name.map(|name| metric("process start", name)).transpose()?;
         Ok(self)
+    }
+
+    /// The metrics of pods. Default none: checks of saturation and restarts are refused, because without
+    /// the labels of pods nobody knows which revision a pod is of.
+    pub fn pods(mut self, pods: PodMetrics) -> Self {
+        self.pods = Some(Arc::new(pods));
+        self
+    }
+
+    /// The labels of what is known of pods.
+    pub(crate) fn of_pods(&self) -> &Labels {
+        self.pods.as_ref().map_or(&self.series, |pods| &pods.of)
     }
 
     /// The labels of alerts.

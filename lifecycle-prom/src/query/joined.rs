@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::query::{Clock, Questions};
-    use crate::{Metrics, Target};
+    use crate::{Metrics, PodMetrics, Target};
 
     fn ask(metrics: Metrics, namespace: &str, agent: &str, hash: &str, query: (Signal, Span)) -> Question {
         let revision = Revision::new(RevisionNumber(1), hash, parse_version("1.5.0").unwrap());
@@ -139,6 +139,11 @@ mod tests {
             assert_eq!(one.joins(&other), joins, "{one:?} {other:?}");
             assert_eq!(Joined::new(vec![one.clone(), other]).is_some(), joins);
         }
+        let pods = Metrics::default().pods(PodMetrics::default());
+        let of_pods = |agent, signal| ask(pods.clone(), "n", agent, "aaa", (signal, WINDOW));
+        let restarts = of_pods("a", Signal::Restarts);
+        assert!(restarts.joins(&of_pods("b", Signal::Restarts)));
+        assert!(!restarts.joins(&of_pods("b", Signal::Saturation)));
         assert!(Joined::new(vec![]).is_none());
         assert!(Joined::new(vec![of("a", named(), WINDOW)]).is_some(), "alone it is asked as it is");
     }
@@ -170,6 +175,23 @@ mod tests {
         let of_c = vector(&[series("n", "c", 1.0), series("n", "c", 4.0)]);
         // nobody has asked for the one of m, which matches by chance
         assert_eq!(handed, [of_ab.clone(), of_c, vector(&[]), of_ab]);
+    }
+
+    #[test]
+    fn the_pods_of_everybody_are_told_apart_by_their_own_labels() {
+        let pods = PodMetrics::default().labels("pods", "a", "r").unwrap();
+        let one = |agent| {
+            let metrics = Metrics::istio().pods(pods.clone());
+            ask(metrics, "n", agent, "aaa", (Signal::Saturation, WINDOW))
+        };
+        let joined = Joined::new(vec![one("x"), one("y")]).unwrap();
+        let promql = joined.question().promql();
+        assert!(promql.contains(r#"pods{namespace="n",a=~"x|y",r="aaa"}"#), "{promql}");
+        let series =
+            ["x", "y"].map(|agent| Series::new([("namespace", "n"), ("a", agent), ("r", "aaa")], 1.0));
+        let handed = joined.hand_out(Answer::Vector(series.to_vec()));
+        let vectors = series.map(|one| Arc::new(Answer::Vector(vec![one])));
+        assert_eq!(handed, vectors);
     }
 
     #[test]

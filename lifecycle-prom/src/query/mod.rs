@@ -51,12 +51,24 @@
 //! All of that is [one question](Question) for both arms, so that both end at the same mark, on the clock of Prometheus: see
 //! [`Clock`]. While no replica comes or goes and nothing is reset it is a short one, and only where there is more to say the long one is
 //! asked, too ([`Questions::more`]).
+//!
+//! # What is known of pods
+//! [`PodMetrics`](crate::PodMetrics) are joined with the labels of the pods that there are now, over a trailing window alone. Of what was
+//! deleted nothing is known.
+//!
+//! *Restarts* of a container are those since the window began; since its pod was created, where that is later; where neither is known,
+//! since it was seen first. *Saturation* is the processor time that all containers have used, of what all their limits are; a container
+//! without a limit does not count, and where there is no other there is no data. It takes two scrapes of the kubelets in the window.
+//!
+//! A part is never taken for the whole. Where a running pod, or a container with a limit, was not measured, there is no data as long
+//! as the pod is younger than the window, and after that it is an error.
 
 mod alertmanager;
 mod clock;
 mod ends;
 mod joined;
 mod native;
+mod pods;
 mod question;
 mod questions;
 mod replicas;

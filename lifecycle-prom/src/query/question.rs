@@ -5,10 +5,11 @@ use std::sync::Arc;
 use lifecycle_core::backend::Mark;
 use lifecycle_core::time::Millis;
 
+use super::pods::Pods;
 use super::scope::Scope;
 use super::selector::seconds;
 use super::{alertmanager, native, replicas, since, window};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PodMetrics};
 
 /// One question to Prometheus: PromQL, and the moment it is about. Or one to Alertmanager, for the alerts that fire.
 ///
@@ -52,6 +53,9 @@ pub(super) enum About {
     Requests,
     Latency,
     Alerts,
+    /// By the metrics with these names; so for restarts.
+    Saturation(Arc<PodMetrics>),
+    Restarts(Arc<PodMetrics>),
     /// PromQL of the user's own.
     Text(String),
 }
@@ -69,6 +73,20 @@ pub(super) enum Over {
     Bins(Millis, u32),
     /// None yet: only what counts from here on begin with.
     Nothing,
+}
+
+impl Over {
+    /// How long it is, where it ends at this mark.
+    fn length(self, until: Mark) -> Millis {
+        match self {
+            Self::Window(window) => window,
+            Self::Plainly(from) | Self::Since(from) => {
+                Millis(u64::try_from(until.0.saturating_sub(from.0)).unwrap_or(0))
+            }
+            Self::Bins(width, bins) => Millis(width.get().saturating_mul(u64::from(bins))),
+            Self::Nothing => Millis::ZERO,
+        }
+    }
 }
 
 impl Question {
@@ -113,6 +131,12 @@ impl Question {
             (About::Latency, Over::Nothing) => since::begin_latency(metrics, scope),
             (About::Alerts, _) if metrics.alertmanager => String::new(),
             (About::Alerts, _) => window::alerts(metrics, scope),
+            (About::Saturation(names), over) => {
+                Pods::new(metrics, names, scope, over.length(*until), *until).saturation()
+            }
+            (About::Restarts(names), over) => {
+                Pods::new(metrics, names, scope, over.length(*until), *until).restarts()
+            }
             (About::Text(text), _) => text.clone(),
         }
     }
@@ -178,8 +202,11 @@ impl Question {
 
     /// The labels that tell deployments apart in its answer, and what they say of those that it is about.
     pub(super) fn deployment(&self) -> Vec<(&str, &str)> {
-        let labels =
-            if self.about == About::Alerts { self.metrics.of_alerts() } else { &self.metrics.series };
+        let labels = match &self.about {
+            About::Alerts => self.metrics.of_alerts(),
+            About::Saturation(names) | About::Restarts(names) => &names.of,
+            About::Requests | About::Latency | About::Text(_) => &self.metrics.series,
+        };
         self.scope.deployment(labels)
     }
 

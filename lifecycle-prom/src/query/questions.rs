@@ -12,7 +12,7 @@ use super::question::{About, Over, Question};
 use super::scope::Scope;
 use crate::answer::increase::{self, Grown};
 use crate::answer::replicas::{self as replicas_of, Bins};
-use crate::answer::{Answer, AnswerError, Arm, counts, histogram, native, scalar};
+use crate::answer::{Answer, AnswerError, Arm, counts, histogram, native, pods, scalar};
 use crate::metrics::Metrics;
 use crate::target::Target;
 
@@ -166,6 +166,7 @@ impl Questions {
         let metrics = &*self.metrics;
         let labels = match asked.signal {
             Signal::CriticalAlerts => metrics.of_alerts(),
+            Signal::Saturation | Signal::Restarts => metrics.of_pods(),
             _ => &metrics.series,
         };
         let arm = Arm::new(labels, &self.target, &asked.hash);
@@ -174,6 +175,8 @@ impl Questions {
             (Signal::Latency, Over::Window(_)) if metrics.native => native::read(answer, metrics, &arm),
             (Signal::Latency, Over::Window(_)) => histogram::read(answer, metrics, &arm),
             (Signal::CriticalAlerts, _) => scalar::alerts(answer, &arm),
+            (Signal::Saturation, _) => pods::saturation(answer, metrics, &arm),
+            (Signal::Restarts, _) => pods::restarts(answer, metrics, &arm),
             (signal @ (Signal::Requests | Signal::Latency), Over::Bins(width, count)) => {
                 let width_ms = i64::try_from(width.get()).unwrap_or(i64::MAX);
                 let bins = Bins { until: question.until(), width_ms, count };
@@ -278,6 +281,16 @@ fn write(
             let text = template.fill_in(target, query);
             let text = text.ok_or_else(|| AnswerError::CannotFillIn(name.to_string()))?;
             (About::Text(text), Scope::default())
+        }
+        Signal::Saturation | Signal::Restarts => {
+            let pods = metrics.pods.as_ref().ok_or_else(|| {
+                AnswerError::NotMeasured(format!("{} without metrics of pods", query.signal))
+            })?;
+            let about = match query.signal {
+                Signal::Saturation => About::Saturation(Arc::clone(pods)),
+                _ => About::Restarts(Arc::clone(pods)),
+            };
+            (about, Scope::new(&pods.of, target, revisions()))
         }
         other => return Err(AnswerError::NotMeasured(format!("{other:?}"))),
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::selector::Selector;
-use crate::metrics::{Labels, Metrics};
+use crate::metrics::{Labels, Metrics, PodMetrics};
 use crate::target::Target;
 
 /// Values of the labels that tell deployments and revisions apart.
@@ -67,22 +67,34 @@ impl Scope {
         }
     }
 
+    /// The labels of the pods of these.
+    pub(super) fn of_pods<'m>(&self, metrics: &'m Metrics, pods: &'m PodMetrics) -> Selector<'m> {
+        self.of_revisions(metrics, &pods.of, &pods.labels)
+    }
+
+    /// The series of this metric of whatever is in their namespaces.
+    pub(super) fn of_namespaces<'m>(&self, metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+        Self::fixed(metrics, metric).one_of("namespace", self.namespaces.iter().map(String::as_str))
+    }
+
     fn of_revisions<'m>(&self, metrics: &'m Metrics, labels: &'m Labels, metric: &'m str) -> Selector<'m> {
         let revisions = self.revisions.iter().map(String::as_str);
         self.of_deployments(metrics, labels, metric).one_of(&labels.revision, revisions)
     }
 
     fn of_deployments<'m>(&self, metrics: &'m Metrics, labels: &'m Labels, metric: &'m str) -> Selector<'m> {
-        let mut series = Selector::new(metric);
-        for (label, value) in &metrics.fixed {
-            series = series.with(label, value);
-        }
+        let mut series = Self::fixed(metrics, metric);
         for (label, values) in [(&labels.namespace, &self.namespaces), (&labels.agent, &self.agents)] {
             if let Some(label) = label {
                 series = series.one_of(label, values.iter().map(String::as_str));
             }
         }
         series
+    }
+
+    fn fixed<'m>(metrics: &'m Metrics, metric: &'m str) -> Selector<'m> {
+        let with = |series: Selector<'m>, (label, value): &'m (String, String)| series.with(label, value);
+        metrics.fixed.iter().fold(Selector::new(metric), with)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifecycle_core::backend::{ErrorKind, Reading, Signal};
-use lifecycle_prom::{Connection, PrometheusConfig, PrometheusSource, Target};
+use lifecycle_prom::{Connection, Metrics, PodMetrics, PrometheusConfig, PrometheusSource, Target};
 
 use super::support::query;
 use super::support::server::{Reply, Server};
@@ -207,4 +207,26 @@ async fn looks_at_the_same_time_ask_for_the_time_once() {
     assert_eq!(server.requests().len(), server.questions().len() + 1);
     // 1 s before what the server says, in whole seconds
     assert!(server.questions().iter().all(|question| question.contains("&time=999.000&")));
+}
+
+#[test]
+fn pods_are_measured_where_somebody_said_how_and_queries_where_they_are_known() {
+    let config = || PrometheusConfig::new("http://127.0.0.1:1").unwrap();
+    let plain = health(config().pods_come_with("--pods"));
+    let with_pods = health(config().metrics(Metrics::default().pods(PodMetrics::default())));
+    for (signal, measured) in [
+        (Signal::Requests, (true, true)),
+        (Signal::Latency, (true, true)),
+        (Signal::CriticalAlerts, (true, true)),
+        (Signal::Restarts, (false, true)),
+        (Signal::Saturation, (false, true)),
+        (named("depth"), (true, true)),
+        (named("width"), (false, false)),
+    ] {
+        assert_eq!((plain.measures(&signal), with_pods.measures(&signal)), measured, "{signal}");
+        let lack = measured == (false, true);
+        let says = "Prometheus measures that only with --pods; give it, or leave the check away";
+        assert_eq!(plain.lack(&signal).as_deref(), lack.then_some(says), "{signal}");
+        assert_eq!(with_pods.lack(&signal), None, "{signal}");
+    }
 }

@@ -5,7 +5,9 @@ use std::error::Error as _;
 use lifecycle_core::backend::{BackendError, ErrorKind, HealthQuery, Mark, Reading, Signal, Span};
 use lifecycle_core::time::Millis;
 use lifecycle_prom::answer::AnswerError;
-use lifecycle_prom::{CallError, Connection, PrometheusSource, Target};
+use lifecycle_prom::{
+    CallError, Connection, Metrics, PodMetrics, PrometheusConfig, PrometheusSource, Target,
+};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -97,6 +99,25 @@ async fn every_state_has_its_name() {
         let config = config(&server).deadline(SHORT).max_answer_bytes(1000);
         let error = health(config).measure(std::slice::from_ref(&query)).await.remove(0).unwrap_err();
         assert_eq!((&*state(&error), error.kind), (name, kind), "{error}");
+    }
+}
+
+fn with_pods(server: &Server) -> PrometheusConfig {
+    let pods = PodMetrics::default().labels("pods", "agent", "revision").unwrap();
+    config(server).metrics(Metrics::default().pods(pods))
+}
+
+#[tokio::test]
+async fn a_part_of_the_pods_is_a_state_of_its_own() {
+    let answers = [("unknown", Err(("Partial", ErrorKind::Transient))), ("young", Ok(Reading::NoData))];
+    for (count, expected) in answers {
+        let server =
+            Server::prometheus(move |_| vector(&format!(r#","lifecycle_count":"{count}""#), "1")).await;
+        for signal in [Signal::Restarts, Signal::Saturation] {
+            let answer = health(with_pods(&server)).measure(&[query(signal, "aaa", WINDOW)]).await.remove(0);
+            let answer = answer.map_err(|error| (state(&error), error.kind));
+            assert_eq!(answer, expected.clone().map_err(|(name, kind)| (name.to_owned(), kind)));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod grown;
 mod increases;
 mod measured;
 mod native;
+mod pods;
 mod promtool;
 mod replicas;
 mod sets;

@@ -18,20 +18,27 @@ impl Document {
     pub(super) fn series(&mut self, instance: &str, name: &str, labels: &str, values: &str) {
         let replica =
             format!(r#"namespace="default",agent="edge",revision="aaa",job="j",instance="{instance}""#);
-        writeln!(self.series, "      - {{series: '{name}{{{replica}{labels}}}', values: '{values}'}}")
-            .unwrap();
+        self.line(&format!("{name}{{{replica}{labels}}}"), values);
+    }
+
+    /// With a series of which all labels are written out.
+    pub(super) fn line(&mut self, series: &str, values: &str) {
+        writeln!(self.series, "      - {{series: '{series}', values: '{values}'}}").unwrap();
     }
 
     /// With this query at this time, and what it must give: labels beside those of the arm, and values.
     pub(super) fn expects(&mut self, seconds: i64, promql: &str, expected: &[(String, f64)]) {
-        writeln!(
-            self.queries,
-            "      - eval_time: {seconds}s\n        expr: '{promql}'\n        exp_samples:"
-        )
-        .unwrap();
+        let arm = r#"namespace="default",agent="edge",revision="aaa""#;
+        let expected = expected.iter().map(|(labels, value)| (format!("{arm}{labels}"), *value));
+        self.expects_series(seconds, promql, &expected.collect::<Vec<_>>());
+    }
+
+    /// With this query at this time, and what it must give: all labels, and values.
+    pub(super) fn expects_series(&mut self, seconds: i64, promql: &str, expected: &[(String, f64)]) {
+        let query = format!("      - eval_time: {seconds}s\n        expr: '{promql}'\n        exp_samples:");
+        writeln!(self.queries, "{query}").unwrap();
         for (labels, value) in expected {
-            let arm = r#"namespace="default",agent="edge",revision="aaa""#;
-            writeln!(self.queries, "          - {{labels: '{{{arm}{labels}}}', value: {value}}}").unwrap();
+            writeln!(self.queries, "          - {{labels: '{{{labels}}}', value: {value}}}").unwrap();
         }
     }
 

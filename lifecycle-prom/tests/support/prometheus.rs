@@ -15,6 +15,7 @@ pub struct Target {
     server: Server,
     agent: &'static str,
     revision: &'static str,
+    about_others: bool,
     state: Arc<Mutex<Exposed>>,
 }
 
@@ -46,7 +47,12 @@ impl Target {
             }
         })
         .await;
-        Self { server, agent, revision, state }
+        Self { server, agent, revision, about_others: false, state }
+    }
+
+    /// One that knows others, as kube-state-metrics does: its metrics have the labels of those that they are about.
+    pub async fn about_others() -> Self {
+        Self { about_others: true, ..Self::start("none", "none").await }
     }
 
     /// Shows these metrics from now on, in the text format.
@@ -140,13 +146,14 @@ fn configuration(targets: &[&Target]) -> String {
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [rules.yml]
 scrape_configs:
-  - job_name: test
-    static_configs:
 "
     .to_owned();
-    for Target { server, agent, revision, .. } in targets {
-        let labels = format!("{{namespace: default, agent: {agent}, revision: {revision}}}");
-        writeln!(text, "      - {{targets: [\"{}\"], labels: {labels}}}", server.addr).unwrap();
+    for honor in [false, true] {
+        writeln!(text, "  - job_name: test-{honor}\n    honor_labels: {honor}\n    static_configs:").unwrap();
+        for Target { server, agent, revision, .. } in targets.iter().filter(|it| it.about_others == honor) {
+            let labels = format!("{{namespace: default, agent: {agent}, revision: {revision}}}");
+            writeln!(text, "      - {{targets: [\"{}\"], labels: {labels}}}", server.addr).unwrap();
+        }
     }
     text
 }

@@ -26,6 +26,10 @@ pub(crate) struct OperatorArgs {
     /// Label of the metrics that carries the revision's hash
     #[arg(long, default_value = "revision", value_name = "LABEL", value_parser = label)]
     pub(super) revision_label: String,
+    /// Prometheus scrapes the kubelets and kube-state-metrics, with the labels of pods; without it checks of saturation and
+    /// restarts are refused
+    #[arg(long)]
+    pub(super) pod_metrics: bool,
     /// How many AgentDeployments are looked at at once
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) concurrency: u16,

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use kube::Client;
 use lifecycle_k8s::client::Scope;
 use lifecycle_k8s::controller::{Controller, ControllerOptions};
-use lifecycle_prom::{Metrics as PrometheusMetrics, PrometheusConfig, PrometheusSource};
+use lifecycle_prom::{Metrics as PrometheusMetrics, PodMetrics, PrometheusConfig, PrometheusSource};
 use tokio::sync::watch;
 
 pub(crate) use args::OperatorArgs;
@@ -160,11 +160,45 @@ async fn signal() {
 
 fn prometheus(args: &OperatorArgs) -> anyhow::Result<Option<PrometheusSource>> {
     let Some(url) = args.prometheus.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
-    let metrics = PrometheusMetrics::default()
+    let mut metrics = PrometheusMetrics::default()
         .revision_label(&args.revision_label)
         .map_err(|error| BadInput::new(format!("--revision-label: {error}")))?;
+    if args.pod_metrics {
+        metrics = metrics.pods(PodMetrics::default());
+    }
     let config = PrometheusConfig::new(url)
         .map_err(|error| BadInput::new(format!("--prometheus: {error}")))?
-        .metrics(metrics);
+        .metrics(metrics)
+        .pods_come_with("--pod-metrics");
     Ok(Some(PrometheusSource::new(config).map_err(|error| BadInput::new(format!("--prometheus: {error}")))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use lifecycle_core::backend::Signal;
+    use lifecycle_prom::Target;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Operator {
+        #[command(flatten)]
+        args: OperatorArgs,
+    }
+
+    #[test]
+    fn pods_are_measured_with_the_flag_and_without_it_it_is_named() {
+        let health = |flags: &[&str]| {
+            let words = ["it", "--prometheus", "http://127.0.0.1:1"].iter().chain(flags);
+            let args = Operator::try_parse_from(words).unwrap().args;
+            prometheus(&args).unwrap().unwrap().for_target(Target::new("shop", "edge"))
+        };
+        let (with, without) = (health(&["--pod-metrics"]), health(&[]));
+        for signal in [Signal::Saturation, Signal::Restarts] {
+            assert!(with.measures(&signal) && !without.measures(&signal), "{signal}");
+            let lack = without.lack(&signal).unwrap();
+            assert!(lack.contains("only with --pod-metrics"), "{lack}");
+        }
+    }
 }

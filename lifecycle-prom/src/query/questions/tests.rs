@@ -3,7 +3,8 @@ use lifecycle_core::time::Millis;
 use lifecycle_core::version::{Revision, RevisionNumber, parse_version};
 
 use super::*;
-use crate::answer::{CHANGED, COUNT, FAILED, NOW, SCRAPED, Series, THEN, UNKNOWN};
+use crate::PodMetrics;
+use crate::answer::{CHANGED, COUNT, FAILED, LIMIT, NOW, SCRAPED, Series, THEN, UNKNOWN, YOUNG};
 
 fn query(signal: Signal, hash: &str, seconds: u64) -> HealthQuery {
     let revision = Revision::new(RevisionNumber(1), hash, parse_version("1.5.0").unwrap());
@@ -327,4 +328,122 @@ fn more_is_asked_of_both_arms_at_once() {
     let mut questions = Questions::new(Metrics::default(), &target(), &queries, clock);
     let failed = || Err(BackendError::new("prometheus", "measure", ErrorKind::Transient, "slow"));
     assert!(questions.more::<Answer>(&[failed(), failed(), failed()]).is_empty());
+}
+
+#[test]
+fn what_is_known_of_pods_is_joined_with_their_labels() {
+    let pods = PodMetrics::default().labels("pod_labels", "a", "r").unwrap();
+    let metrics = Arc::new(Metrics::istio().with_label("cluster", "x").unwrap().pods(pods));
+    let clock = Clock::new(Mark(1_000_500), Millis(1000));
+    let promql = |signal: &Signal, hashes: &[&str]| {
+        let queries: Vec<_> = hashes.iter().map(|hash| query(signal.clone(), hash, 60)).collect();
+        let questions = Questions::new(Arc::clone(&metrics), &target(), &queries, clock);
+        let [question] = questions.questions() else { panic!("{questions:?}") };
+        question.promql()
+    };
+    let restarts = promql(&Signal::Restarts, &["aaa", "bbb"]);
+    let pods = r#"max by (pod, namespace, a, r) (pod_labels{cluster="x",namespace="default",a="edge",r=~"aaa|bbb"})"#;
+    let joined = format!("* on (namespace, pod) group_left (a, r) {pods}");
+    assert!(restarts.starts_with("sum by (namespace, a, r) (clamp_min("), "{restarts}");
+    for part in [
+        &joined,
+        r#"kube_pod_container_status_restarts_total{cluster="x",namespace="default"} offset 60s"#,
+        r#"kube_pod_created{cluster="x",namespace="default"} >= 939.000"#,
+    ] {
+        assert!(restarts.contains(part), "{part}: {restarts}");
+    }
+    let saturation = promql(&Signal::Saturation, &["aaa"]);
+    for part in [
+        r#"rate(container_cpu_usage_seconds_total{cluster="x",namespace="default"}[60s])"#,
+        r#"kube_pod_container_resource_limits{cluster="x",namespace="default",resource="cpu"} > 0"#,
+        r#"a="edge",r="aaa"}"#,
+    ] {
+        assert!(saturation.contains(part), "{part}: {saturation}");
+    }
+}
+
+#[test]
+fn pods_are_measured_over_a_window_and_where_somebody_said_how() {
+    let clock = Clock::new(Mark(1_000_500), Millis(1000));
+    let said = |metrics: Metrics, signal: Signal, span| {
+        let queries = [HealthQuery::over(signal, query(Signal::Requests, "aaa", 0).revision, span)];
+        let questions = Questions::new(metrics, &target(), &queries, clock);
+        assert!(questions.questions().is_empty(), "{questions:?}");
+        questions.readings::<Answer>(&[], &mut Ends::new()).remove(0).unwrap_err().message
+    };
+    let window = Span::Window(Millis::from_secs(60));
+    assert_eq!(
+        said(Metrics::default(), Signal::Restarts, window),
+        "restarts without metrics of pods is not measured by Prometheus"
+    );
+    for signal in [Signal::Restarts, Signal::Saturation] {
+        for span in [Span::Since(None), Span::Replicas { width: Millis::from_secs(60), bins: 5 }] {
+            let metrics = Metrics::default().pods(PodMetrics::default());
+            let said = said(metrics, signal.clone(), span);
+            assert!(said.starts_with(&format!("{signal:?} over")), "{said}");
+        }
+    }
+}
+
+/// What is read of such an answer about the pods of `aaa`: the name and the value of each series.
+fn of_pods(signal: &Signal, series: &[(&str, f64)]) -> Result<Reading, String> {
+    let metrics = Metrics::default().pods(PodMetrics::default().labels("pods", "a", "r").unwrap());
+    let queries = [query(signal.clone(), "aaa", 60)];
+    let questions = Questions::new(metrics, &target(), &queries, Clock::new(Mark(1_000_500), Millis(1000)));
+    let of = |hash, (count, value)| {
+        Series::new([("namespace", "default"), ("a", "edge"), ("r", hash), (COUNT, count)], value).of(999.0)
+    };
+    // what is said of another revision does not matter
+    let others = [("", 9.0), (LIMIT, 9.0), (UNKNOWN, 1.0), (SCRAPED, 1.0)].map(|part| of("bbb", part));
+    let series = series.iter().map(|part| of("aaa", *part)).chain(others).collect();
+    let mut readings = questions.readings(&[Ok(Answer::Vector(series))], &mut Ends::new());
+    readings.remove(0).map_err(|error| error.message)
+}
+
+#[test]
+fn the_restarts_of_pods_are_a_whole_number_or_a_state_with_a_name() {
+    let check = |series: &[(&str, f64)], expected: Result<Reading, &str>| {
+        let reading = of_pods(&Signal::Restarts, series);
+        assert_eq!(reading, expected.map_err(str::to_owned), "{series:?}");
+    };
+    check(&[("", 2.0), (SCRAPED, 990.0)], Ok(Reading::Scalar(2.0)));
+    check(&[("", 0.0)], Ok(Reading::Scalar(0.0)));
+    check(&[], Ok(Reading::NoData));
+    check(&[(SCRAPED, 990.0)], Ok(Reading::NoData));
+    check(&[("", 0.0), (YOUNG, 1.0)], Ok(Reading::NoData));
+    check(&[("", 0.0), (UNKNOWN, 2.0), (YOUNG, 1.0)], Err("2 of the pods were not measured"));
+    check(&[("", 0.0), (UNKNOWN, f64::NAN)], Err("NaN is no number of pods"));
+    check(&[("", f64::NAN)], Err("NaN is no number of restarts"));
+    check(&[("", -3.0)], Err("-3 is no number of restarts"));
+    check(
+        &[("", 0.0), (SCRAPED, 700.0)],
+        Err("the newest scrape is 4m59s old, more than 2m30s: is Prometheus scraping?"),
+    );
+    let several = of_pods(&Signal::Restarts, &[("", 0.0), ("", 0.0)]).unwrap_err();
+    assert!(several.starts_with("2 series where one is expected"), "{several}");
+}
+
+#[test]
+fn saturation_is_a_share_of_the_limits_or_a_state_with_a_name() {
+    let check = |series: &[(&str, f64)], expected: Result<Reading, &str>| {
+        let reading = of_pods(&Signal::Saturation, series);
+        assert_eq!(reading, expected.map_err(str::to_owned), "{series:?}");
+    };
+    check(&[("", 3.0), (LIMIT, 4.0), (SCRAPED, 990.0)], Ok(Reading::Scalar(0.75)));
+    check(&[("", 0.0), (LIMIT, 4.0)], Ok(Reading::Scalar(0.0)));
+    check(&[], Ok(Reading::NoData));
+    // nobody has a limit
+    check(&[(SCRAPED, 990.0)], Ok(Reading::NoData));
+    check(&[("", 0.0), (LIMIT, 0.0)], Ok(Reading::NoData));
+    check(&[("", 1.0)], Ok(Reading::NoData));
+    check(&[("", 1.0), (LIMIT, 4.0), (YOUNG, 1.0)], Ok(Reading::NoData));
+    check(
+        &[("", 1.0), (LIMIT, 4.0), (UNKNOWN, 1.0)],
+        Err("1 of the containers with a limit were not measured"),
+    );
+    for (used, limit) in [(f64::NAN, 4.0), (1.0, f64::NAN)] {
+        check(&[("", used), (LIMIT, limit)], Err("NaN is no number of processors"));
+    }
+    check(&[("", -1.0), (LIMIT, 4.0)], Err("-1 is no number of processors"));
+    check(&[("", 1.0), (LIMIT, f64::INFINITY)], Err("inf is no number of processors"));
 }
