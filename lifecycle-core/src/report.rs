@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use crate::machine::{Event, Outcome, Phase, RouteSeen, State, Way};
+use crate::machine::{Event, Look, Outcome, Phase, RouteSeen, State, Way};
 use crate::plan::Plan;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::version::RevisionNumber;
 
 /// One line of output.
@@ -25,6 +25,20 @@ impl Line {
     #[must_use]
     pub const fn new(at: Timestamp, kind: LineKind) -> Self {
         Self { at_ms: at.as_millis(), kind }
+    }
+
+    /// The line of a look.
+    #[must_use]
+    pub fn look(look: &Look) -> Self {
+        Self::new(
+            look.at,
+            LineKind::Look {
+                check: look.check.to_string(),
+                verdict: look.verdict(),
+                message: look.message.to_string(),
+                counted_ms: look.counted.map(Millis::get),
+            },
+        )
     }
 
     /// The line of an event.
@@ -56,6 +70,18 @@ pub enum LineKind {
         reason: String,
         /// The sentence for people, with the numbers.
         message: String,
+    },
+    /// What a look said about a check; only where looks are explained.
+    #[serde(rename_all = "camelCase")]
+    Look {
+        /// The check, as it was written.
+        check: String,
+        /// One word: `Pass`, `Fail`, `Waiting`, `NoData`, `Inconclusive`, `Error`, or `Uncounted`.
+        verdict: &'static str,
+        /// The sentence for people, with the numbers.
+        message: String,
+        /// Over how many milliseconds it was counted, `null` where nothing was.
+        counted_ms: Option<u64>,
     },
     /// How it ended; the last line.
     Outcome(Box<OutcomeLine>),

@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   lifecycle simulate examples/agent-canary.yaml
   lifecycle simulate examples/agent-canary.yaml --scenario examples/scenarios/bad-version.yaml
+  lifecycle simulate examples/agent-canary.yaml --scenario examples/scenarios/bad-version.yaml --explain
   lifecycle simulate examples/agent-canary.yaml --scenario examples/scenarios/faults.yaml --seed 7
   sed s/1.5.0/1.6.0/ examples/agent-canary.yaml | lifecycle simulate -
   lifecycle simulate examples/agent-rolling.yaml --output json | jq 'select(.kind == \"outcome\")'
@@ -39,6 +40,14 @@ pub(crate) struct SimulateArgs {
     /// A timeline for people, or one JSON object a line
     #[arg(long, default_value = "text")]
     output: Output,
+    /// Tell what every look said about every check, and why there was none
+    ///
+    /// What was compared, the numbers, the bound, over which time, and what it takes to decide; at the end all
+    /// looks of each check in one row. With --output json each is a line of the kind "look", which there is not
+    /// without this flag: check, verdict (Pass, Fail, Waiting, NoData, Inconclusive, Error, or Uncounted),
+    /// message, countedMs.
+    #[arg(long)]
+    explain: bool,
     /// When text is coloured
     #[arg(long, default_value = "auto")]
     color: Color,
@@ -46,7 +55,7 @@ pub(crate) struct SimulateArgs {
 
 /// Simulates and prints.
 pub(crate) fn carry_out(args: SimulateArgs) -> anyhow::Result<Exit> {
-    let SimulateArgs { manifest: path, scenario, seed, output, color } = args;
+    let SimulateArgs { manifest: path, scenario, seed, output, explain, color } = args;
     let text = input::read_or_stdin(&path)?;
     let manifest = Manifest::from_yaml(&text).map_err(|error| BadInput::in_file(&path, error))?;
     let scenario = match &scenario {
@@ -57,6 +66,7 @@ pub(crate) fn carry_out(args: SimulateArgs) -> anyhow::Result<Exit> {
     };
     let simulation =
         Simulation::new(&manifest.spec, &scenario, seed).map_err(|error| BadInput::in_file(&path, error))?;
+    let simulation = if explain { simulation.explained() } else { simulation };
     let outcome = run(simulation, &mut *output::sink(output, color))?;
     Ok(if outcome.violations.is_empty() { Exit::Done } else { Exit::Violated })
 }

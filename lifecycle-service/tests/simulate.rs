@@ -108,6 +108,42 @@ fn json_is_one_object_a_line_in_time_order() {
 }
 
 #[test]
+fn looks_are_lines_of_their_own_and_only_where_they_are_asked_for() {
+    let scenario = example("scenarios/bad-version.yaml");
+    let args = ["--scenario", scenario.to_str().expect("a path"), "--output", "json"];
+    let plain = run("simulate", "agent-canary.yaml", &args);
+    let told = run("simulate", "agent-canary.yaml", &[&args[..], &["--explain"]].concat());
+    let (looks, others): (Vec<&str>, Vec<&str>) =
+        told.lines().partition(|line| line.contains(r#""kind":"look""#));
+    assert_eq!(others, plain.lines().collect::<Vec<_>>(), "the rest is the same to the byte");
+    let looks = lines(&looks.join("\n"));
+    let failed = looks.iter().find(|look| look["verdict"] == "Fail").expect("one that failed");
+    let message =
+        "error_rate 2.106% is not < 1% (21 of 997 requests) in 19s; failure 1 of the 1 that fail it";
+    let wanted = serde_json::json!({"atMs": failed["atMs"], "kind": "look", "check": "error_rate < 1%",
+        "verdict": "Fail", "message": message, "countedMs": failed["countedMs"]});
+    assert_eq!(*failed, wanted);
+    assert!(failed["countedMs"].as_u64().is_some_and(|ms| (19_000..20_000).contains(&ms)), "{failed}");
+    assert!(looks.iter().any(|look| look["verdict"] == "Uncounted" && look["countedMs"].is_null()));
+}
+
+#[test]
+fn an_explained_timeline_is_as_narrow_and_ends_with_every_check() {
+    let scenario = example("scenarios/slightly-bad-version.yaml");
+    let args = ["--scenario", scenario.to_str().expect("a path"), "--explain"];
+    let text = run("simulate", "agent-canary-sequential.yaml", &args);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert_eq!(text.matches("Measured          error_rate <= 1x stable: error_rate").count(), 11, "{text}");
+    for says in [
+        "NotMeasured       error_rate <= 1x stable: what comes from now on counts",
+        "check       error_rate <= 1x stable: 11 looks, 10 Pass, 1 Fail; the last at 0:02:10:",
+        "check       no_critical_alerts: 12 looks, 12 Pass; the last at 0:02:10: 0 critical alerts fire",
+    ] {
+        assert!(text.contains(says), "{says:?} is not in\n{text}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let scenario = example("scenarios/faults.yaml");
     let with = |seed: &str| {

@@ -29,6 +29,21 @@ pub enum Measurement {
     Error(MeasurementError),
 }
 
+impl Measurement {
+    /// One word: `Pass`, `Fail`, `Waiting`, `NoData`, `Inconclusive` or `Error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass(_) => "Pass",
+            Self::Fail(_) => "Fail",
+            Self::Waiting => "Waiting",
+            Self::NoData => "NoData",
+            Self::Inconclusive => "Inconclusive",
+            Self::Error(_) => "Error",
+        }
+    }
+}
+
 /// Why a measurement is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,7 @@ use crate::backend::{
     Stored,
 };
 use crate::machine::{
-    self, Action, Command, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen, State,
+    self, Action, Command, Desired, EffectOutcome, Event, Look, Measured, Observation, RouteSeen, State,
 };
 use crate::plan::Plan;
 use crate::report::Status;
@@ -47,6 +47,8 @@ impl Target {
 pub struct Tick {
     /// Decisions, for people.
     pub events: Vec<Event>,
+    /// What each look said about each check, where the driver is [`explained`](Driver::explained).
+    pub looks: Vec<Look>,
     /// When to tick again at the latest, `None` when only an event can change anything.
     pub wake_at: Option<Timestamp>,
     /// What people watch.
@@ -72,6 +74,7 @@ pub struct Driver {
     held: Option<Held>,
     commands: Vec<Command>,
     outcomes: Vec<EffectOutcome>,
+    explains: bool,
 }
 
 #[derive(Debug)]
@@ -111,7 +114,13 @@ impl Driver {
         desired: Option<Desired>,
         held: Option<Held>,
     ) -> Self {
-        Self { backends, newest, desired, held, commands: Vec::new(), outcomes: Vec::new() }
+        Self { backends, newest, desired, held, commands: Vec::new(), outcomes: Vec::new(), explains: false }
+    }
+
+    /// Tells what each look said, in [`Tick::looks`] and to the store ([`News::looks`]). It decides nothing.
+    #[must_use]
+    pub fn explained(self) -> Self {
+        Self { explains: true, ..self }
     }
 
     /// Takes a newer spec. Another version, template or configuration supersedes the rollout that is
@@ -185,12 +194,13 @@ impl Driver {
         let plan = self.plan_for(&held.record);
         let mut errors = Vec::new();
         let observation = self.observe(&plan, &held.record.state, now, &mut errors).await;
-        let transition = machine::step(&plan, &held.record.state, now, &observation);
+        let step = if self.explains { machine::step_explained } else { machine::step };
+        let transition = step(&plan, &held.record.state, now, &observation);
         let begins = transition.state.epoch != held.record.state.epoch;
         let (plan, transition) = if begins && !Arc::ptr_eq(&plan, &self.newest) {
             // what supersedes a rollout in its middle is another rollout: it is on the newest plan
             let newest = Arc::clone(&self.newest);
-            let transition = machine::step(&newest, &held.record.state, now, &observation);
+            let transition = step(&newest, &held.record.state, now, &observation);
             (newest, transition)
         } else {
             (plan, transition)
@@ -199,7 +209,7 @@ impl Driver {
         let status = if transition.save {
             let record = Record::new(transition.state.clone(), Some(Arc::clone(&plan)));
             let status = Status::of(&plan, &record.state, &observation.route);
-            let news = News::new(&status, &transition.events);
+            let news = News::new(&status, &transition.events).looks(&transition.looks);
             // Held is given back only after a save: a tick that is cut off here loads again.
             let version = self.backends.store.save_with_news(&record, held.version.clone(), news).await?;
             held = Held { record, version: Some(version) };
@@ -217,8 +227,8 @@ impl Driver {
                 errors.push(error);
             }
         }
-        let machine::Transition { events, wake_at, actions, .. } = transition;
-        Ok(Tick { events, wake_at, status, errors, plan, observation, actions })
+        let machine::Transition { events, looks, wake_at, actions, .. } = transition;
+        Ok(Tick { events, looks, wake_at, status, errors, plan, observation, actions })
     }
 
     async fn load(&self) -> Result<Held, BackendError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::command::Command;
 use super::event::Event;
+use super::look::Look;
 use super::state::State;
 pub use crate::analysis::Arm;
 use crate::backend::{
@@ -150,6 +151,9 @@ pub struct Transition {
     pub actions: Vec<Action>,
     /// Decisions, for people.
     pub events: Vec<Event>,
+    /// What each look said about each check, and why there was none; empty unless it was
+    /// [asked for](super::step_explained).
+    pub looks: Vec<Look>,
     /// When to step again at the latest, `None` when only an event can change anything.
     pub wake_at: Option<Timestamp>,
     /// Must the state be saved? `false` when only the clocks inside it went on: losing those makes a

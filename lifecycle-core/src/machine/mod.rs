@@ -20,6 +20,7 @@ mod follow;
 mod gate;
 mod hooks;
 mod io;
+mod look;
 mod mover;
 mod obey;
 mod phase;
@@ -33,7 +34,8 @@ mod tests;
 pub use command::{Command, CommandKind};
 pub use event::{BackReason, Event, EventKind, PauseCause};
 pub use io::{Action, Arm, Desired, EffectOutcome, Measured, Observation, RouteSeen, Transition};
+pub use look::Look;
 pub use state::{
     Ended, Group, Kept, Known, Next, Outcome, Phase, Progress, RouteState, RunningHook, Seen, State, Way,
 };
-pub use step::{queries, step};
+pub use step::{queries, step, step_explained};

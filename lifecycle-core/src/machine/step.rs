@@ -30,22 +30,31 @@ const MAX_PHASES: usize = 4;
 /// ```
 #[must_use]
 pub fn step(plan: &Plan, state: &State, now: Timestamp, observation: &Observation) -> Transition {
-    let mut turn = Turn::new(plan, state, now, observation);
+    take(Turn::new(plan, state, now, observation), state)
+}
+
+/// The same step, with what each look said about each check in [`Transition::looks`]. Nothing else differs.
+#[must_use]
+pub fn step_explained(plan: &Plan, state: &State, now: Timestamp, observation: &Observation) -> Transition {
+    take(Turn::new(plan, state, now, observation).explained(), state)
+}
+
+fn take(mut turn: Turn<'_>, before: &State) -> Transition {
     absorb::observation(&mut turn);
     follow::spec(&mut turn);
     obey::commands(&mut turn);
     // (a command may have cleared the way for what waits)
     follow::begin(&mut turn);
     for _ in 0..MAX_PHASES {
-        let before = turn.state.phase;
+        let phase = turn.state.phase;
         phase::decide(&mut turn);
-        if turn.state.phase == before {
+        if turn.state.phase == phase {
             break;
         }
     }
     absorb::forget(&mut turn);
     hooks::deliver_alerts(&mut turn);
-    finish(turn, state)
+    finish(turn, before)
 }
 
 /// What a health source must be asked before the next step, and for whom; empty when no look is due.
@@ -61,11 +70,11 @@ fn finish(turn: Turn<'_>, before: &State) -> Transition {
     // (a wish that is repeated was saved when it was made)
     let save = !turn.events.is_empty() || turn.save_clocks() || !same_but_clocks(before, &turn.state);
     let wake_at = turn.wake_at();
-    let Turn { mut state, actions, events, .. } = turn;
+    let Turn { mut state, actions, events, looks, .. } = turn;
     if save {
         state.unsaved = crate::time::Millis::ZERO;
     }
-    Transition { state, actions, events, wake_at, save }
+    Transition { state, actions, events, looks: looks.unwrap_or_default(), wake_at, save }
 }
 
 /// Do the two differ in nothing but clocks and in what the next observation tells again? Every field

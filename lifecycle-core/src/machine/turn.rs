@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::event::{Event, EventKind, PauseCause};
 use super::io::{Action, Desired, Observation, RouteSeen};
+use super::look::Look;
 use super::state::{Group, Known, State};
 use crate::backend::{Alert, AlertKind, EffectKey, Severity, Token};
 use crate::plan::{Hold, Mode, Plan, Weight};
@@ -39,6 +40,8 @@ pub(super) struct Turn<'a> {
     pub(super) state: State,
     pub(super) actions: Vec<Action>,
     pub(super) events: Vec<Event>,
+    /// What each look says, where somebody wants to be told.
+    pub(super) looks: Option<Vec<Look>>,
     wait: Option<Millis>,
 }
 
@@ -48,7 +51,12 @@ impl<'a> Turn<'a> {
         let mut state = state.clone();
         state.clock = Some(now);
         state.unsaved += dt;
-        Self { plan, seen, now, dt, state, actions: Vec::new(), events: Vec::new(), wait: None }
+        Self { plan, seen, now, dt, state, actions: Vec::new(), events: Vec::new(), looks: None, wait: None }
+    }
+
+    /// Tells what each look says.
+    pub(super) fn explained(self) -> Self {
+        Self { looks: Some(Vec::new()), ..self }
     }
 
     pub(super) fn tell(&mut self, kind: EventKind) {

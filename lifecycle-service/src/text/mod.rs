@@ -2,6 +2,7 @@
 //! decision with its reason below it, and how it ended.
 
 mod event;
+mod looks;
 mod row;
 mod summary;
 
@@ -13,6 +14,7 @@ use lifecycle_core::report::{Line, LineKind, Status, WirePhase};
 pub(crate) use row::{destination, phase_word};
 
 use crate::output::Sink;
+use looks::Looks;
 
 /// No line is longer than this.
 pub(crate) const WIDTH: usize = 100;
@@ -42,12 +44,23 @@ pub(crate) struct Timeline<W> {
     second: Option<u64>,
     /// Was a rollout on its way?
     active: bool,
+    /// What the looks said, where they are told.
+    looks: Looks,
 }
 
 impl<W: Write> Timeline<W> {
     /// An empty timeline of a real rollout.
     pub(crate) const fn new(out: W) -> Self {
-        Self { out, checked: false, begun: false, pending: None, shown: None, second: None, active: false }
+        Self {
+            out,
+            checked: false,
+            begun: false,
+            pending: None,
+            shown: None,
+            second: None,
+            active: false,
+            looks: Looks::new(),
+        }
     }
 
     /// Of one whose properties were checked, which the end tells.
@@ -93,6 +106,13 @@ impl<W: Write> Sink for Timeline<W> {
                 Ok(())
             }
             LineKind::Event { name, .. } if !event::is_shown(name) => Ok(()),
+            // the look before it says the same, and more
+            LineKind::Event { name: "Measured", .. } if self.looks.are_told() => Ok(()),
+            LineKind::Look { check, verdict, message, .. } => {
+                self.looks.add(line.at_ms, check, verdict, message);
+                self.time(line.at_ms)?;
+                looks::write(&mut self.out, check, verdict, message)
+            }
             LineKind::Event { name, reason, message } => {
                 self.time(line.at_ms)?;
                 event::write(&mut self.out, name, reason, message)
@@ -100,7 +120,7 @@ impl<W: Write> Sink for Timeline<W> {
             LineKind::Outcome(outcome) => {
                 self.show_pending()?;
                 let at = self.active.then_some(line.at_ms);
-                summary::write(&mut self.out, at, outcome, self.checked)
+                summary::write(&mut self.out, at, outcome, &self.looks.rows(), self.checked)
             }
             _ => Ok(()),
         }

@@ -16,6 +16,7 @@ pub(super) fn write(
     out: &mut impl Write,
     at_ms: Option<u64>,
     outcome: &OutcomeLine,
+    looks: &[String],
     checked: bool,
 ) -> io::Result<()> {
     let (word, style) = outcome_word(outcome.outcome);
@@ -32,6 +33,7 @@ pub(super) fn write(
     };
     writeln!(out, "\n  {style}{word}{style:#}: {BOLD}{serving}{BOLD:#}, {when}")?;
     row(out, "reason", &outcome.reason, Style::new())?;
+    looks.iter().try_for_each(|look| row(out, "check", look, Style::new()))?;
     let requests = &outcome.requests;
     if requests.total > 0 {
         let text = format!(

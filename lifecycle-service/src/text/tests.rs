@@ -143,6 +143,57 @@ fn a_long_message_goes_on_below_and_no_line_is_too_long() {
     assert!(rows[1].starts_with(&" ".repeat(30)) && !rows[1].starts_with(&" ".repeat(31)), "{rows:#?}");
 }
 
+fn look(verdict: &'static str, message: &str) -> LineKind {
+    let check = "error_rate < 1%".to_owned();
+    LineKind::Look { check, verdict, message: message.to_owned(), counted_ms: None }
+}
+
+#[test]
+fn a_look_is_told_in_the_place_of_what_was_measured() {
+    let rows = below_head(&[
+        at(7, look("Uncounted", "the canary gets no requests yet")),
+        at(8, look("Waiting", "20 requests")),
+        at(9, look("Pass", "0.1% is < 1% in 9s")),
+        at(9, event("Measured", "Pass", "error_rate < 1%: 0.1% is < 1%")),
+        at(9, event("GatePassed", "GatePassed", "step 1 of 3 passed")),
+    ]);
+    assert_eq!(
+        rows,
+        [
+            " 0:00:07  · NotMeasured       error_rate < 1%: the canary gets no requests yet",
+            " 0:00:08  ? Measured          Waiting: error_rate < 1%: 20 requests",
+            " 0:00:09  ✓ Measured          error_rate < 1%: 0.1% is < 1% in 9s",
+            "          ✓ GatePassed        step 1 of 3 passed",
+        ]
+    );
+}
+
+#[test]
+fn the_end_says_of_each_check_how_many_looks_said_what() {
+    let end = |looks: &[LineKind]| {
+        let outcome = OutcomeLine::of(&State::serving(Version::new(1, 4, 0), "hash", 10));
+        let mut lines: Vec<Line> = (7..).zip(looks).map(|(s, look)| at(s, look.clone())).collect();
+        lines.push(at(60, LineKind::Outcome(Box::new(outcome))));
+        let rows = timeline(&lines).join("\n");
+        rows.split_once("check       ").map(|(_, row)| row.lines().next().unwrap().to_owned())
+    };
+    let (idle, pass, fail) = (look("Uncounted", "too early"), look("Pass", "0.1%"), look("Fail", "3%"));
+    for (looks, row) in [
+        (vec![], None),
+        (vec![idle.clone()], Some("error_rate < 1%: no look; too early")),
+        (
+            vec![idle.clone(), pass.clone(), idle.clone()],
+            Some("error_rate < 1%: one look, Pass at 0:00:08: 0.1%"),
+        ),
+        (
+            vec![pass.clone(), pass.clone(), fail, idle],
+            Some("error_rate < 1%: 3 looks, 2 Pass, 1 Fail; the last at 0:00:09: 3%"),
+        ),
+    ] {
+        assert_eq!(end(&looks).as_deref(), row);
+    }
+}
+
 #[test]
 fn wishes_are_not_told_as_events() {
     assert_eq!(timeline(&[at(7, event("Scaled", "Scaled", "1.5.0 from 0 to 1"))]), Vec::<String>::new());

@@ -160,6 +160,13 @@ impl Simulation {
         Ok(Self { run: Run::new(cluster, target, updates, scenario) })
     }
 
+    /// Tells what each look said about each check, in lines of their own ([`LineKind::Look`]). The run is the same.
+    #[must_use]
+    pub fn explained(mut self) -> Self {
+        self.run.explains = true;
+        self
+    }
+
     /// Runs to the end and hands out every line of the report, the outcome last. A simulation runs
     /// once; afterwards this answers with the outcome again.
     pub fn run(&mut self, sink: &mut dyn FnMut(&Line)) -> OutcomeLine {

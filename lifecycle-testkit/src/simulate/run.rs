@@ -64,6 +64,8 @@ pub(super) struct Run {
     /// What the last tick left to do.
     left: Left,
     outcome: Option<OutcomeLine>,
+    /// Is each look told?
+    pub(super) explains: bool,
 }
 
 impl Run {
@@ -100,6 +102,7 @@ impl Run {
             changed_at: Timestamp::ZERO,
             left: Left::Work,
             outcome: None,
+            explains: false,
         }
     }
 
@@ -195,7 +198,8 @@ impl Run {
         self.back = None;
         self.cluster.see(Fact::Target(&self.target));
         // it was accepted before the run began, so it is accepted here
-        self.driver = Driver::new(self.target.clone(), self.cluster.backends()).ok();
+        let driver = Driver::new(self.target.clone(), self.cluster.backends()).ok();
+        self.driver = if self.explains { driver.map(Driver::explained) } else { driver };
         if let Some(driver) = &mut self.driver {
             for command in &self.commands {
                 driver.command(command.clone());

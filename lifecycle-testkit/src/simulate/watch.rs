@@ -1,8 +1,11 @@
 //! Who looks on while a simulation runs.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use lifecycle_core::backend::BackendError;
 use lifecycle_core::driver::Tick;
-use lifecycle_core::machine::State;
+use lifecycle_core::machine::{Look, State};
 use lifecycle_core::report::{Line, LineKind, Status};
 use lifecycle_core::time::Timestamp;
 
@@ -42,21 +45,41 @@ impl Watch for Unwatched {}
 pub(super) struct Lines<'a> {
     sink: &'a mut dyn FnMut(&Line),
     last: Option<Status>,
+    /// What was said last of each check.
+    looks: BTreeMap<Arc<str>, Look>,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(sink: &'a mut dyn FnMut(&Line)) -> Self {
-        Self { sink, last: None }
+        Self { sink, last: None, looks: BTreeMap::new() }
+    }
+
+    fn look(&mut self, at: Timestamp, look: &Look) {
+        let before = self.looks.insert(Arc::clone(&look.check), look.clone());
+        if !before.is_some_and(|before| look.repeats(&before)) {
+            let mut line = Line::look(look);
+            line.at_ms = at.as_millis();
+            (self.sink)(&line);
+        }
     }
 }
 
 impl Watch for Lines<'_> {
     fn ticked(&mut self, at: Timestamp, tick: &Tick, _state: &State) {
+        // what was measured has led to the decisions; why nothing could be is so because of them
+        let (measured, idle): (Vec<&Look>, Vec<&Look>) =
+            tick.looks.iter().partition(|look| look.measurement.is_some());
+        for look in measured {
+            self.look(at, look);
+        }
         for event in &tick.events {
             let mut line = Line::event(event);
             // the driver's clock may be wrong; that of the report is not
             line.at_ms = at.as_millis();
             (self.sink)(&line);
+        }
+        for look in idle {
+            self.look(at, look);
         }
         if self.last.as_ref() != Some(&tick.status) {
             (self.sink)(&Line::new(at, LineKind::Status(tick.status.clone())));

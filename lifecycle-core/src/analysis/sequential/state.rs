@@ -69,6 +69,11 @@ impl SequentialState {
         self.failed
     }
 
+    /// For how long nothing came.
+    pub(crate) const fn silent(&self) -> Millis {
+        self.silent
+    }
+
     /// What stable measured over a whole window: the bounds, and what the canary is held against when it is alone. The
     /// bounds stay what they were.
     pub(crate) fn take_base(&mut self, question: Question, reading: &Reading) {

@@ -14,7 +14,7 @@ pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use super::BackendResult;
-use crate::machine::{Event, State};
+use crate::machine::{Event, Look, State};
 use crate::plan::Plan;
 use crate::report::Status;
 
@@ -56,13 +56,22 @@ pub struct News<'a> {
     pub status: &'a Status,
     /// What was decided.
     pub events: &'a [Event],
+    /// What the looks said, where the driver tells
+    /// ([`Driver::explained`](crate::driver::Driver::explained)).
+    pub looks: &'a [Look],
 }
 
 impl<'a> News<'a> {
     /// This standing after these decisions.
     #[must_use]
     pub const fn new(status: &'a Status, events: &'a [Event]) -> Self {
-        Self { status, events }
+        Self { status, events, looks: &[] }
+    }
+
+    /// With what the looks said.
+    #[must_use]
+    pub const fn looks(self, looks: &'a [Look]) -> Self {
+        Self { looks, ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::references::{of_stable, take_references, window};
 use super::sequential::{self, Judges};
-use super::{applies, has_traffic, next_look};
+use super::{applies, has_traffic, next_look, told};
 use crate::analysis::{Bound, Check, CheckState, Measurement, SequentialJudge, Verdict, explain, judge, say};
 use crate::backend::{Reading, Signal, Span};
 use crate::machine::event::{BackReason, EventKind, PauseCause};
@@ -29,6 +29,7 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
     }
     if !is_worth_a_look(turn.plan, &turn.state) {
         turn.state.progress.since_look = Millis::ZERO;
+        told::idle(turn);
         return None;
     }
     turn.wake_in(next_look(turn));
@@ -37,6 +38,7 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
             let again = sequential::was_asked(turn);
             turn.wake_in(if again { BEGIN } else { Millis::ZERO });
         }
+        told::idle(turn);
         return None;
     }
     let checks = turn.plan.analysis.checks.len();
@@ -45,6 +47,7 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
     take_references(turn);
     sequential::prepare(turn);
     if !traffic || !turn.hold().gate {
+        told::idle(turn);
         return None;
     }
     let worst = measure(turn, since);
@@ -84,6 +87,7 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
     let judges = Judges::new(plan, &turn.state);
     for (at, check) in plan.analysis.checks.iter().enumerate() {
         if !applies(check, plan, &turn.state) {
+            told::uncounted(turn, check, told::left_out(check));
             continue;
         }
         let judge = judges.of(check);
@@ -93,21 +97,24 @@ fn measure(turn: &mut Turn<'_>, since: Millis) -> Verdict {
         };
         let Some(measurement) = measurement else { continue };
         let state = &mut turn.state.progress.checks[at];
-        let before = state.last.map(kind);
+        let before = state.last.map(|last| last.name());
         state.record(measurement, &plan.analysis);
         let dry = plan.analysis.is_dry_run(check);
         if !dry {
             worst = worst.worse(state.verdict(&plan.analysis));
         }
-        if before != Some(kind(measurement)) && !matches!(measurement, Measurement::Waiting) {
-            let message = sentence(turn, at, check, judge.as_ref(), measurement);
-            let message = if dry { format!("{message} (dry run)") } else { message };
-            turn.tell(EventKind::Measured {
-                check: Arc::clone(check.text()),
-                verdict: kind(measurement).into(),
-                message: message.into(),
-            });
+        let is_news = before != Some(measurement.name()) && !matches!(measurement, Measurement::Waiting);
+        if !is_news && turn.looks.is_none() {
+            continue;
         }
+        let said = say_it(turn, at, check, judge, measurement);
+        if is_news {
+            let message = &said.message;
+            let message = if dry { format!("{message} (dry run)").into() } else { message.as_str().into() };
+            let verdict = measurement.name().into();
+            turn.tell(EventKind::Measured { check: Arc::clone(check.text()), verdict, message });
+        }
+        told::measured(turn, at, check, measurement, said);
     }
     worst
 }
@@ -133,26 +140,40 @@ fn measure_all(
     let (plan, seen) = (turn.plan, turn.seen);
     let with_stable = sequential::with_stable(plan, &turn.state, judge);
     let state = turn.state.progress.checks[at].sequential.as_deref_mut()?;
-    let span = Span::Since(state.mark);
-    let of = |arm| increase(&seen.health, &judge.question.signal(), arm, span);
+    let mark = state.mark;
+    let of = |arm| increase(&seen.health, &judge.question.signal(), arm, Span::Since(mark));
     let canary = of(check.arm);
     canary?;
     let stable = with_stable.then(|| of(Arm::Stable));
-    judge.look(state, canary, stable, since)
+    let measurement = judge.look(state, canary, stable, since);
+    if measurement.is_none() {
+        told::nothing_new(turn, at, check, mark.is_none());
+    }
+    measurement
+}
+
+/// What a measurement says.
+pub(super) struct Said {
+    pub(super) message: String,
+    /// Over how long a time it was counted.
+    pub(super) counted: Option<Millis>,
+    /// Where it is judged by all that came.
+    pub(super) judge: Option<SequentialJudge>,
 }
 
 /// What a measurement says, for people.
-fn sentence(
+fn say_it(
     turn: &Turn<'_>,
     at: usize,
     check: &Check,
-    judge: Option<&SequentialJudge>,
+    judge: Option<SequentialJudge>,
     measurement: Measurement,
-) -> String {
+) -> Said {
     let state = &turn.state.progress.checks[at];
     let counted = matches!(measurement, Measurement::Pass(_) | Measurement::Fail(_) | Measurement::Waiting);
-    if let (Some(judge), Some(known), true) = (judge, &state.sequential, counted) {
-        return say(check, judge, known);
+    if let (Some(by), Some(known), true) = (&judge, &state.sequential, counted) {
+        let message = say(check, by, known);
+        return Said { message, counted: Some(known.counted).filter(|span| !span.is_zero()), judge };
     }
     let signal = check.metric.signal();
     // (why there is no count is in the answer, whatever was asked)
@@ -164,18 +185,9 @@ fn sentence(
         None => of_stable(turn, &signal),
     };
     let (ours, stable) = (measured.map(|said| &said.reading), stable.map(|said| &said.reading));
-    explain(check, measurement, window, state.reference, ours, stable)
-}
-
-fn kind(measurement: Measurement) -> &'static str {
-    match measurement {
-        Measurement::Pass(_) => "Pass",
-        Measurement::Fail(_) => "Fail",
-        Measurement::Waiting => "Waiting",
-        Measurement::NoData => "NoData",
-        Measurement::Inconclusive => "Inconclusive",
-        Measurement::Error(_) => "Error",
-    }
+    let message = explain(check, measurement, window, state.reference, ours, stable);
+    let of_requests = matches!(ours, Some(Ok(Reading::Counts { .. } | Reading::Histogram(_))));
+    Said { message, counted: Some(window).filter(|span| of_requests && !span.is_zero()), judge }
 }
 
 /// The sentence of the first check that failed.
@@ -188,8 +200,8 @@ fn failure(turn: &Turn<'_>) -> Option<BackReason> {
             return None;
         }
         let judge = Judges::new(plan, &turn.state).of(check);
-        let sentence = sentence(turn, at, check, judge.as_ref(), state.last?);
-        Some(BackReason::CheckFailed(sentence.into()))
+        let said = say_it(turn, at, check, judge, state.last?);
+        Some(BackReason::CheckFailed(said.message.into()))
     })
 }
 

@@ -5,6 +5,7 @@ mod look;
 mod queries;
 mod references;
 mod sequential;
+mod told;
 
 use std::sync::Arc;
 

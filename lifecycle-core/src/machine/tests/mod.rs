@@ -4,6 +4,7 @@ mod blue_green;
 mod canary;
 mod checks;
 mod late;
+mod looks;
 mod readiness;
 mod recreate;
 mod rest;

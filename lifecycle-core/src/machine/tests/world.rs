@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::analysis::AnalysisPlan;
 use crate::backend::{EffectKey, GroupStatus, HookOutcome, Reading, Route, RouteStatus, ScaleWish, Signal};
 use crate::machine::{
-    self, Action, Arm, Command, CommandKind, Desired, EffectOutcome, Event, Measured, Observation, RouteSeen,
-    State,
+    self, Action, Arm, Command, CommandKind, Desired, EffectOutcome, Event, Look, Measured, Observation,
+    RouteSeen, State, Transition,
 };
 use crate::plan::Plan;
 use crate::time::{Millis, Timestamp};
@@ -22,6 +22,7 @@ pub(super) struct World {
     pub(super) groups: BTreeMap<Arc<str>, GroupStatus>,
     pub(super) route: Option<Option<RouteStatus>>,
     pub(super) events: Vec<Event>,
+    pub(super) looks: Vec<Look>,
     pub(super) actions: Vec<Action>,
     pub(super) wake_at: Option<Timestamp>,
     /// Failed of 10,000 requests, by version.
@@ -63,6 +64,7 @@ impl World {
             groups: BTreeMap::new(),
             route: routed.then_some(None),
             events: Vec::new(),
+            looks: Vec::new(),
             actions: Vec::new(),
             wake_at: None,
             failing: BTreeMap::new(),
@@ -107,9 +109,16 @@ impl World {
             effects: std::mem::take(&mut self.effects),
             commands: std::mem::take(&mut self.commands),
         };
-        let transition = machine::step(&self.plan, &self.state, self.now, &observation);
+        let transition = machine::step_explained(&self.plan, &self.state, self.now, &observation);
+        let untold = machine::step(&self.plan, &self.state, self.now, &observation);
+        assert_eq!(
+            untold,
+            Transition { looks: Vec::new(), ..transition.clone() },
+            "to be told changes nothing"
+        );
         self.state = transition.state;
         self.events.extend(transition.events);
+        self.looks.extend(transition.looks);
         self.wake_at = transition.wake_at;
         for action in &transition.actions {
             let write = matches!(action, Action::Scale(_) | Action::Route(_));

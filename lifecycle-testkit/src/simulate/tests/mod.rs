@@ -1,5 +1,6 @@
 //! Whole runs, and scenarios that are refused.
 
+mod explained;
 mod faults;
 mod read;
 mod runs;
