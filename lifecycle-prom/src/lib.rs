@@ -73,6 +73,7 @@
 //! | an error of any kind | in error | the bake stands still; `consecutiveErrorLimit` (4) of them in a row pause the rollout: `MeasurementErrors` |
 //! | NaN or infinite | in error | the same |
 //! | an increase without a count | in error | the same; the next look counts from its end |
+//! | durations by whose buckets a latency cannot be judged | in error | the same, but it is paused with `NoBound` |
 //! | no data; of a window also 0 requests | without data | the bake stands still; 5 min of it pause the rollout: `NoData` |
 //! | 0 requests since a mark, of one arm | silent | the next look counts from where this one did; a minute of it is no data |
 //! | fewer than `minRequests` | waiting | it neither passes nor fails; the bake is extended up to `progressDeadline` |

@@ -74,6 +74,7 @@ pub fn explain(
                 format!("{name} of canary and stable was counted over different times")
             }
             (MeasurementError::ClockWentBack, _) => format!("the clock of the source of {name} went back"),
+            (MeasurementError::NoBound(no_bound), _) => no_bound.say(check),
         },
     }
 }

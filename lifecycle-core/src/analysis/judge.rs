@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Bound, Check, Comparison};
 use super::metric::Metric;
+use super::no_bound::NoBound;
 use super::plan::AnalysisPlan;
 use crate::backend::{Histogram, Reading};
 use crate::stats::Finite;
@@ -61,6 +62,8 @@ pub enum MeasurementError {
     DifferentTimes,
     /// The source's clock went back.
     ClockWentBack,
+    /// A latency cannot be judged by the bounds that its histogram has.
+    NoBound(NoBound),
 }
 
 /// Judges one look.
@@ -73,6 +76,9 @@ pub enum MeasurementError {
 ///
 /// A rate of requests needs no number of them, but a whole window of the plan: of a few seconds a source
 /// may not have seen everything yet, and what is missing would look like too low a rate.
+///
+/// A latency beyond the last bound of its histogram is greater than that bound, and nobody knows by how much: compared with anything
+/// above it, it is an error ([`NoBound`]).
 ///
 /// A multiple of zero says nothing: against a reference of 0 a value of 0 passes, and a value above
 /// it is inconclusive where less is better.
@@ -97,8 +103,8 @@ pub fn judge(
     stable: Option<&Result<Reading, String>>,
     reference: Option<Finite>,
 ) -> Measurement {
-    let value = match sample(&check.metric, window, measured) {
-        Ok(sample) if sample.is_enough(plan) => sample.value,
+    let (value, beyond) = match sample(&check.metric, window, measured) {
+        Ok(sample) if sample.is_enough(plan) => (sample.value, sample.beyond),
         Ok(_) => return Measurement::Waiting,
         Err(missing) => return missing,
     };
@@ -114,7 +120,29 @@ pub fn judge(
         (Bound::Baseline(_), Some(reference)) => Some(reference),
         (Bound::Baseline(_), None) => return Measurement::Waiting,
     };
-    compare(check, value, against)
+    match beyond {
+        Some(no_bound) => compare_beyond(check, value, against, no_bound),
+        None => compare(check, value, against),
+    }
+}
+
+/// Compares what is greater than the last bound of its histogram, nobody knows by how much.
+fn compare_beyond(check: &Check, last: Finite, against: Option<Finite>, no_bound: NoBound) -> Measurement {
+    let bound = match (check.bound, against) {
+        (Bound::Value(bound), _) => bound,
+        // (stable's may be beyond it, too)
+        (Bound::Stable(factor) | Bound::Baseline(factor), Some(against)) if against.get() < last.get() => {
+            factor * against.get()
+        }
+        (Bound::Stable(_) | Bound::Baseline(_), Some(_)) => f64::INFINITY,
+        (Bound::Stable(_) | Bound::Baseline(_), None) => return Measurement::Waiting,
+    };
+    let less_is_better = matches!(check.comparison, Comparison::Below | Comparison::AtMost);
+    match (bound <= last.get(), less_is_better) {
+        (true, true) => Measurement::Fail(last),
+        (true, false) => Measurement::Pass(last),
+        (false, _) => Measurement::Error(MeasurementError::NoBound(no_bound)),
+    }
 }
 
 /// What an answer for stable, of the last `window`, is worth as a reference: its value, where the answer
@@ -149,6 +177,8 @@ pub(super) fn compare(check: &Check, value: Finite, against: Option<Finite>) -> 
 pub(super) struct Sample {
     pub(super) value: Finite,
     pub(super) basis: Basis,
+    /// Is it more than its histogram can say, and this its last bound?
+    beyond: Option<NoBound>,
 }
 
 /// How much evidence a value is.
@@ -186,6 +216,7 @@ pub(super) fn sample(
 
 fn read(metric: &Metric, window: Millis, reading: &Reading) -> Result<Sample, Measurement> {
     let wrong_kind = Measurement::Error(MeasurementError::WrongKind);
+    let mut beyond = None;
     let (value, basis) = match (metric, reading) {
         (_, Reading::NoData)
         | (
@@ -212,6 +243,7 @@ fn read(metric: &Metric, window: Millis, reading: &Reading) -> Result<Sample, Me
                 return Err(Measurement::NoData);
             }
             let micros = histogram.quantile_us(*per_mille).ok_or(wrong_kind)?;
+            beyond = is_beyond(histogram, *per_mille, requests).then(|| NoBound::ends(histogram));
             (micros as f64 / 1e6, Basis::Requests(requests))
         }
         (
@@ -221,9 +253,16 @@ fn read(metric: &Metric, window: Millis, reading: &Reading) -> Result<Sample, Me
         _ => return Err(wrong_kind),
     };
     match Finite::new(value) {
-        Some(value) => Ok(Sample { value, basis }),
+        Some(value) => Ok(Sample { value, basis, beyond }),
         None => Err(Measurement::Error(MeasurementError::NotANumber)),
     }
+}
+
+/// Are so many requests slower than every bound that the quantile is among them?
+fn is_beyond(histogram: &Histogram, per_mille: u32, requests: u64) -> bool {
+    let slowest = histogram.counts.last().copied().unwrap_or(0);
+    let others = u128::from(requests.saturating_sub(slowest));
+    others * 1000 < u128::from(requests) * u128::from(per_mille)
 }
 
 /// Never above 1: a source may have counted a failure before its request.

@@ -114,6 +114,8 @@ pub enum PauseCause {
     Spec,
     /// No data for too long.
     NoData,
+    /// The histogram of a latency has no bound to judge it by.
+    NoBound,
     /// Too many inconclusive measurements.
     Inconclusive,
     /// Too many measurement errors in a row.
@@ -132,6 +134,7 @@ impl PauseCause {
             Self::Command => "PauseCommand",
             Self::Spec => "SpecPaused",
             Self::NoData => "NoData",
+            Self::NoBound => "NoBound",
             Self::Inconclusive => "Inconclusive",
             Self::MeasurementErrors => "MeasurementErrors",
             Self::TooFewRequests => "TooFewRequests",
@@ -146,6 +149,9 @@ impl PauseCause {
             Self::Command => "the command pause was given",
             Self::Spec => "the spec says paused",
             Self::NoData => "there was no data for too long; resume, promote or abort",
+            Self::NoBound => {
+                "a latency cannot be judged by the bounds of its histogram; resume, promote or abort"
+            }
             Self::Inconclusive => "too many measurements were inconclusive; resume, promote or abort",
             Self::MeasurementErrors => "measurements failed too often in a row; resume, promote or abort",
             Self::TooFewRequests => {
@@ -197,7 +203,12 @@ pub enum EventKind {
     /// An old revision is no longer kept for a fast rollback.
     Released { revision: Revision },
     /// The rollout waits.
-    Paused { cause: PauseCause },
+    Paused {
+        cause: PauseCause,
+        /// What exactly, where the cause alone does not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Arc<str>>,
+    },
     /// It goes on.
     Resumed,
     /// A command was carried out.
@@ -256,7 +267,7 @@ impl EventKind {
         match self {
             Self::GoingBack { reason, .. } | Self::WentBack { reason, .. } => reason.name().to_owned(),
             Self::SetAside { .. } => "Superseded".to_owned(),
-            Self::Paused { cause } => cause.name().to_owned(),
+            Self::Paused { cause, .. } => cause.name().to_owned(),
             Self::CommandDone { command, .. } | Self::CommandRefused { command, .. } => {
                 command.to_string().split(' ').next().unwrap_or_default().to_owned()
             }
@@ -305,7 +316,8 @@ impl EventKind {
             Self::Promoted { revision } => format!("{} is stable", revision.version),
             Self::Retired { revision } => format!("{} was scaled down", revision.version),
             Self::Released { revision } => format!("{} is no longer kept for rollback", revision.version),
-            Self::Paused { cause } => cause.message().to_owned(),
+            Self::Paused { why: Some(why), .. } => format!("{why}; resume, promote or abort"),
+            Self::Paused { cause, why: None } => cause.message().to_owned(),
             Self::Resumed => "the rollout goes on".to_owned(),
             Self::CommandDone { id, command } => format!("{command} ({id})"),
             Self::CommandRefused { id, command, why } => format!("{command} ({id}) refused: {why}"),

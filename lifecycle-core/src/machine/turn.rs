@@ -153,13 +153,20 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn pause(&mut self, cause: PauseCause) {
+        self.pause_because(cause, None);
+    }
+
+    /// With a sentence that says what exactly.
+    pub(super) fn pause_because(&mut self, cause: PauseCause, why: Option<Arc<str>>) {
         if self.state.paused.is_some() {
             return;
         }
         self.state.paused = Some(cause);
-        self.tell(EventKind::Paused { cause });
+        let paused = EventKind::Paused { cause, why };
+        let message = paused.message();
+        self.tell(paused);
         if cause.is_alarming() {
-            self.alert(AlertKind::Paused, Severity::Warning, cause.message().to_owned());
+            self.alert(AlertKind::Paused, Severity::Warning, message);
         }
     }
 

@@ -50,7 +50,7 @@ fn is_warning(kind: &EventKind) -> bool {
         | EventKind::CommandRefused { .. }
         | EventKind::Stuck { .. }
         | EventKind::Trouble { .. } => true,
-        EventKind::Paused { cause } => cause.is_alarming(),
+        EventKind::Paused { cause, .. } => cause.is_alarming(),
         EventKind::HookEnded { passed, .. } => !passed,
         _ => false,
     }

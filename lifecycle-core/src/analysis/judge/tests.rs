@@ -281,3 +281,45 @@ fn finite_numbers_are_equal_when_they_are_the_same() {
     assert_eq!(Finite::new(f64::NAN), None);
     assert_eq!(Finite::new(f64::INFINITY), None);
 }
+
+/// 1000 requests, of which so many are slower than the last bound, 100 ms.
+fn beyond(slowest: u64) -> Option<Answer> {
+    let counts = vec![500, 500 - slowest, slowest];
+    Some(Ok(Reading::Histogram(Histogram::new([10_000, 100_000].as_slice().into(), counts))))
+}
+
+#[test]
+fn what_is_beyond_the_last_bound_is_compared_with_nothing_above_it() {
+    let no_bound = NoBound::Ends { lowest_us: 10_000, highest_us: 100_000 };
+    let unknown = Measurement::Error(MeasurementError::NoBound(no_bound));
+    let last = 0.1;
+    for (check, canary, stable, reference, measurement) in [
+        ("p95_latency < 2s", beyond(50), None, None, pass(last)),
+        ("p95_latency < 2s", beyond(51), None, None, unknown),
+        ("p95_latency < 100ms", beyond(51), None, None, fail(last)),
+        ("p95_latency <= 100ms", beyond(51), None, None, fail(last)),
+        ("p95_latency <= 100ms", beyond(50), None, None, pass(last)),
+        ("p95_latency < 50ms", beyond(51), None, None, fail(last)),
+        ("p95_latency > 50ms", beyond(51), None, None, pass(last)),
+        ("p95_latency > 2s", beyond(51), None, None, unknown),
+        ("p99_latency < 2s", beyond(11), None, None, unknown),
+        ("p99_latency < 2s", beyond(10), None, None, pass(last)),
+        // 20 ms, and as slow as stable
+        ("p95_latency < 2x stable", beyond(51), latency(20, 1000), None, fail(last)),
+        ("p95_latency < 6x stable", beyond(51), latency(20, 1000), None, unknown),
+        ("p95_latency <= 1x stable", beyond(51), beyond(51), None, unknown),
+        ("p95_latency < 2x baseline", beyond(51), None, Some(0.02), fail(last)),
+        ("p95_latency < 2x baseline", beyond(51), None, Some(0.1), unknown),
+        ("p95_latency < 2x baseline", beyond(51), None, None, Measurement::Waiting),
+        ("p95_latency < 1.2x stable", latency(20, 1000), beyond(51), None, pass(0.02)),
+    ] {
+        let said = judged(check, canary.clone(), stable, reference);
+        let close = match (said, measurement) {
+            (Measurement::Pass(a), Measurement::Pass(b)) | (Measurement::Fail(a), Measurement::Fail(b)) => {
+                (a.get() - b.get()).abs() < 1e-5
+            }
+            (said, measurement) => said == measurement,
+        };
+        assert!(close, "{check} {canary:?}: {said:?}");
+    }
+}

@@ -58,6 +58,9 @@ impl SequentialJudge {
         };
         if let Counted::Durations(histogram) = counted.0 {
             state.bounds_of_number(self.question, histogram);
+            if let Some(no_bound) = state.no_bound {
+                return Some(Measurement::Error(MeasurementError::NoBound(no_bound)));
+            }
         }
         let wrong_kind = Some(Measurement::Error(MeasurementError::WrongKind));
         let Some(ours) = state.counts(self.question, counted.0, |bound| bound.canary_us) else {

@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 use tinyvec::{ArrayVec, array_vec};
 
-use super::bounds::MOST;
 use super::question::{Of, Question, SlowBeyond, slower};
 use super::temper::Temper;
+use crate::analysis::NoBound;
 use crate::backend::{Counted, Histogram, Mark, Reading};
 use crate::stats::{Counts, Evidence, Finite};
 use crate::time::Millis;
+
+/// The most bounds that are tested: those that are near each other say the same, and each costs as much as a check of
+/// failed requests.
+pub(super) const MOST: usize = 4;
 
 /// One of each bound that is tested, without a heap: a state is copied with every step.
 pub(super) type EachBound<T> = ArrayVec<[T; MOST]>;
@@ -25,6 +29,9 @@ pub struct SequentialState {
     pub temper: Option<Temper>,
     /// Fixed before the first look of the rollout; none but for latencies.
     pub(super) bounds: EachBound<SlowBeyond>,
+    /// Why there are none where there have to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_bound: Option<NoBound>,
     /// What stable counted when it last had traffic, by bound.
     pub(super) base: EachBound<Counts>,
     /// Up to when was counted.
@@ -57,10 +64,10 @@ pub struct SequentialState {
 impl SequentialState {
     /// The state for the next step.
     pub(crate) fn anew(&self) -> Self {
-        let Self { temper, bounds, base, stable, .. } = self;
+        let Self { temper, bounds, no_bound, base, stable, .. } = self;
         let served = stable.first().is_some_and(|counts| counts.requests > 0);
         let base = if served { stable } else { base };
-        Self { temper: *temper, bounds: *bounds, base: *base, ..Self::default() }
+        Self { temper: *temper, bounds: *bounds, no_bound: *no_bound, base: *base, ..Self::default() }
     }
 
     /// Is there evidence enough that the canary is worse?
@@ -79,9 +86,7 @@ impl SequentialState {
     pub(crate) fn take_base(&mut self, question: Question, reading: &Reading) {
         match reading {
             Reading::Histogram(histogram) => {
-                if self.bounds.is_empty() {
-                    self.bounds = question.bounds(histogram);
-                }
+                self.fix_bounds(question, histogram);
                 let counts = Counted::Durations(histogram.clone());
                 self.base = self.counts(question, &counts, |bound| bound.stable_us).unwrap_or_default();
             }
@@ -139,8 +144,18 @@ impl SequentialState {
 
     /// The bounds of a number come from the canary's own histogram: where it has them is no data.
     pub(super) fn bounds_of_number(&mut self, question: Question, histogram: &Histogram) {
-        if self.bounds.is_empty() && question.objective().is_some() {
-            self.bounds = question.bounds(histogram);
+        if question.objective().is_some() {
+            self.fix_bounds(question, histogram);
+        }
+    }
+
+    fn fix_bounds(&mut self, question: Question, histogram: &Histogram) {
+        if !self.bounds.is_empty() {
+            return;
+        }
+        match question.bounds(histogram) {
+            Ok(bounds) => (self.bounds, self.no_bound) = (bounds, None),
+            Err(no_bound) => self.no_bound = Some(no_bound),
         }
     }
 }

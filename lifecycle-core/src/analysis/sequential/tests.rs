@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::analysis::{Check, Measurement, MeasurementError};
+use crate::analysis::{Check, Measurement, MeasurementError, NoBound};
 use crate::backend::{Counted, Histogram, Increase, Mark, Reading};
 use crate::stats::{Alpha, Counts, Evidence, GridTest, Look};
 use crate::time::Millis;
@@ -244,7 +244,11 @@ fn a_latency_against_a_number_takes_the_bounds_of_the_canary() {
     assert!(matches!(bench.look(Counted::Durations(durations(300, 200)), None), Some(Measurement::Fail(_))));
     let mut beyond = Bench::new("p95_latency < 2s", rules(0.01));
     let said = beyond.look(Counted::Durations(durations(300, 200)), None);
-    assert_eq!(said, Some(Measurement::Error(MeasurementError::WrongKind)), "no bucket ends at 2 s or later");
+    let ends = NoBound::Ends { lowest_us: 50_000, highest_us: 500_000 };
+    assert_eq!(said, Some(Measurement::Error(MeasurementError::NoBound(ends))));
+    let bounded = Histogram::new([5_000_000].as_slice().into(), vec![1000, 0]);
+    let said = beyond.look(Counted::Durations(bounded), None);
+    assert!(matches!(said, Some(Measurement::Pass(_))), "it has one now: {said:?}");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::references::{of_stable, take_references, window};
 use super::sequential::{self, Judges};
 use super::{applies, has_traffic, next_look, told};
-use crate::analysis::{Bound, Check, CheckState, Measurement, SequentialJudge, Verdict, explain, judge, say};
+use crate::analysis::{
+    Bound, Check, CheckState, Measurement, MeasurementError, SequentialJudge, Verdict, explain, judge, say,
+};
 use crate::backend::{Reading, Signal, Span};
 use crate::machine::event::{BackReason, EventKind, PauseCause};
 use crate::machine::io::{Arm, Measured};
@@ -61,14 +63,30 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
     }
     match worst {
         Verdict::Failed => return failure(turn),
-        Verdict::Error => turn.pause(PauseCause::MeasurementErrors),
+        Verdict::Error => pause(turn, PauseCause::MeasurementErrors),
         Verdict::Inconclusive => turn.pause(PauseCause::Inconclusive),
         _ if turn.state.progress.no_data >= turn.plan.analysis.no_data_limit => {
-            turn.pause(PauseCause::NoData)
+            pause(turn, PauseCause::NoData)
         }
         _ => {}
     }
     None
+}
+
+/// Pauses for this, unless nothing could be measured because of a histogram: then that is said.
+fn pause(turn: &mut Turn<'_>, cause: PauseCause) {
+    let (plan, state) = (turn.plan, &turn.state);
+    let checks = plan.analysis.checks.iter().zip(&state.progress.checks);
+    let mut decides =
+        checks.filter(|(check, _)| applies(check, plan, state) && !plan.analysis.is_dry_run(check));
+    let why = decides.find_map(|(check, said)| match said.last {
+        Some(Measurement::Error(MeasurementError::NoBound(no_bound))) => Some(no_bound.say(check)),
+        _ => None,
+    });
+    match why {
+        Some(why) => turn.pause_because(PauseCause::NoBound, Some(why.into())),
+        None => turn.pause(cause),
+    }
 }
 
 /// What passed before the canary lost its traffic is no evidence once it has some again (property S9).

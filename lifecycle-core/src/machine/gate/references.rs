@@ -2,7 +2,7 @@
 
 use super::look::answer;
 use super::{has_traffic, next_look, sequential};
-use crate::analysis::{Bound, reference_of};
+use crate::analysis::{Bound, Check, reference_of};
 use crate::backend::{Signal, Span};
 use crate::machine::event::PauseCause;
 use crate::machine::io::{Arm, Measured};
@@ -17,23 +17,34 @@ pub(in super::super) fn references_taken(turn: &mut Turn<'_>) -> bool {
         return true;
     }
     let judges = sequential::Judges::new(turn.plan, &turn.state);
-    let missing = turn.plan.analysis.checks.iter().enumerate().any(|(at, check)| {
+    let (plan, progress) = (turn.plan, &turn.state.progress);
+    let is_missing = |(at, check): &(usize, &Check)| {
         let wanted = match check.bound {
             Bound::Baseline(_) => true,
             Bound::Stable(_) => hold.weight == Weight::FULL,
             Bound::Value(_) => false,
         };
         let by_window = judges.of(check).is_none();
-        let known = || turn.state.progress.checks.get(at).is_some_and(|state| state.reference.is_some());
-        (by_window && wanted && !known()) || !sequential::is_prepared(&judges, &turn.state, at, check)
-    });
-    if missing && turn.state.progress.stalled >= turn.plan.analysis.no_data_limit {
-        turn.pause(PauseCause::NoData);
+        let known = || progress.checks.get(*at).is_some_and(|state| state.reference.is_some());
+        (by_window && wanted && !known()) || !sequential::is_prepared(&judges, &turn.state, *at, check)
+    };
+    let no_bound = |at: usize| progress.checks.get(at)?.sequential.as_ref()?.no_bound;
+    let checks = plan.analysis.checks.iter().enumerate();
+    // (what decides nothing, and never can be judged, is not waited for)
+    let never = |(at, check): &(usize, &Check)| plan.analysis.is_dry_run(check) && no_bound(*at).is_some();
+    let mut missing = checks.filter(is_missing).filter(|one| !never(one)).peekable();
+    if missing.peek().is_none() {
+        return true;
     }
-    if missing {
-        turn.wake_in(next_look(turn));
+    let why = missing.find_map(|(at, check)| Some(no_bound(at)?.say(check)));
+    if progress.stalled >= plan.analysis.no_data_limit {
+        match why {
+            Some(why) => turn.pause_because(PauseCause::NoBound, Some(why.into())),
+            None => turn.pause(PauseCause::NoData),
+        }
     }
-    !missing
+    turn.wake_in(next_look(turn));
+    false
 }
 
 /// Remembers what stable measures, for the time when it has no traffic; the baseline only while the

@@ -1,10 +1,14 @@
 //! The sequential judge in a rollout: its share of alpha, when it counts, and what it has to know before.
 
+use std::sync::Arc;
+
 use super::{applies, has_traffic};
 use crate::analysis::{
-    Check, CheckState, Measurement, Question, Sequential, SequentialJudge, SequentialState, Tempering,
+    Check, CheckState, Measurement, NoBound, Question, Sequential, SequentialJudge, SequentialState,
+    Tempering,
 };
 use crate::backend::{Reading, Span};
+use crate::machine::event::EventKind;
 use crate::machine::io::Arm;
 use crate::machine::state::State;
 use crate::machine::turn::Turn;
@@ -115,6 +119,7 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
         let has_stable = turn.state.stable.is_some();
         let state = turn.state.progress.checks[at].sequential.get_or_insert_default();
         let question = judge.question;
+        let mut newly = None;
         let of_stable = |wanted: fn(&Span) -> bool| {
             let signal = question.signal();
             let answers =
@@ -127,11 +132,23 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
             && may_take
             && requests(reading) >= plan.analysis.min_requests.max(1)
         {
+            let before = state.no_bound;
             state.take_base(question, reading);
+            newly = state.no_bound.filter(|_| before.is_none());
         }
         let replicas = of_stable(|span| matches!(span, Span::Replicas { .. }));
         take_temper(state, &judge, replicas, has_stable);
+        if let Some(no_bound) = newly {
+            tell(turn, check, no_bound);
+        }
     }
+}
+
+/// Says at once what the rollout would wait for in vain.
+fn tell(turn: &mut Turn<'_>, check: &Check, no_bound: NoBound) {
+    let dry = if turn.plan.analysis.is_dry_run(check) { " (dry run)" } else { "" };
+    let message = format!("{}{dry}", no_bound.say(check)).into();
+    turn.tell(EventKind::Measured { check: Arc::clone(check.text()), verdict: "Error".into(), message });
 }
 
 fn take_temper(

@@ -1,8 +1,11 @@
 //! What the machine makes of the forms that a check may have.
 
 use super::world::{World, analysis};
-use crate::machine::{Arm, Phase};
+use crate::analysis::{AnalysisPlan, Sequential};
+use crate::backend::Histogram;
+use crate::machine::{Action, Arm, PauseCause, Phase};
 use crate::plan::{Hold, Mode, Plan, PlanBuilder, Retire, Weight};
+use crate::stats::Alpha;
 use crate::time::Millis;
 
 fn minutes(m: u64) -> Millis {
@@ -10,11 +13,15 @@ fn minutes(m: u64) -> Millis {
 }
 
 fn plan(checks: &[&str]) -> Plan {
+    plan_by(analysis(checks))
+}
+
+fn plan_by(analysis: AnalysisPlan) -> Plan {
     let weight = |w| Weight::new(w).unwrap();
     PlanBuilder::new("canary", Mode::Routed { dynamic_stable: false })
         .step(Hold::new(weight(10), minutes(20)))
         .step(Hold::new(weight(100), minutes(20)))
-        .analysis(analysis(checks))
+        .analysis(analysis)
         .retire(Retire::after_promotion(Millis::from_secs(30)))
         .build()
         .unwrap()
@@ -157,4 +164,70 @@ fn the_same_metric_of_stable_is_stable() {
         world.run(minutes(50));
         assert_eq!(world.stable().as_deref(), Some(promoted), "{failing}: {:?}", world.names());
     }
+}
+
+/// 2.0.0 comes, and every version has these durations; judged look by look, or by windows.
+fn slow(analysis: AnalysisPlan, bounds_ms: &[u64], counts: &[u64]) -> World {
+    let bounds_us: Vec<u64> = bounds_ms.iter().map(|ms| ms * 1000).collect();
+    let mut world = World::serving(plan_by(analysis), 10);
+    world.durations = Some(Histogram::new(bounds_us.into(), counts.to_vec()));
+    world.run(minutes(10));
+    world.update("2.0.0");
+    world.run(minutes(50));
+    world
+}
+
+fn sequential(checks: &[&str]) -> AnalysisPlan {
+    AnalysisPlan { sequential: Some(Sequential::new(Alpha::DEFAULT)), ..analysis(checks) }
+}
+
+#[test]
+fn a_histogram_by_which_a_latency_cannot_be_judged_is_the_reason_of_the_pause() {
+    let check = |analysis: AnalysisPlan, bounds_ms: &[u64], counts: &[u64], weight: u32, sentence: &str| {
+        let world = slow(analysis, bounds_ms, counts);
+        assert_eq!(world.state.paused, Some(PauseCause::NoBound), "{:?}", world.names());
+        assert_eq!((world.stable().as_deref(), world.weight("2.0.0")), (Some("1.0.0"), weight));
+        let told = |name: &str| {
+            let said = world.events.iter().filter(|event| event.kind.name() == name);
+            said.map(|event| event.kind.message()).collect::<Vec<_>>()
+        };
+        let paused = format!("{sentence}; resume, promote or abort");
+        let measured = told("Measured");
+        assert!(measured.len() == 1 && measured[0].ends_with(sentence), "{measured:?}");
+        assert_eq!(told("Paused").join(","), paused);
+        let alerts = world.actions.iter().filter_map(|action| match action {
+            Action::Notify(alert) => Some(&*alert.message),
+            _ => None,
+        });
+        assert_eq!(alerts.collect::<Vec<_>>(), [paused]);
+    };
+    let no_bound = "p95_latency cannot be judged: no bound of the histogram is as high as";
+    let (bounds, counts): (&[u64], &[u64]) = (&[5, 100, 500], &[5000, 2000, 1000, 2000]);
+    let two_seconds = &format!("{no_bound} 2s (its bounds: 5ms to 500ms)");
+    check(sequential(&["p95_latency < 2s"]), bounds, counts, 10, two_seconds);
+    check(analysis(&["p95_latency < 2s"]), bounds, counts, 10, two_seconds);
+    let ten_times = &format!("{no_bound} 10x stable (its bounds: 100ms to 500ms)");
+    check(sequential(&["p95_latency < 10x stable"]), &bounds[1..], &counts[1..], 0, ten_times);
+    check(
+        analysis(&["p95_latency < 1.2x stable"]),
+        bounds,
+        counts,
+        10,
+        &ten_times.replace("10x", "1.2x").replace("100ms", "5ms"),
+    );
+    check(
+        sequential(&["p95_latency < 2x baseline"]),
+        bounds,
+        &[10_000, 0, 0, 0],
+        0,
+        "p95_latency cannot be judged: none of stable's requests is slower than 5ms, the first bound of the histogram",
+    );
+}
+
+#[test]
+fn a_dry_run_does_not_wait_for_bounds() {
+    let mut analysis = sequential(&["no_critical_alerts", "p95_latency < 1.2x stable"]);
+    analysis.dry_run = vec![analysis.checks[1].clone()];
+    let world = slow(analysis, &[5, 100], &[10_000, 0, 0]);
+    assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{:?}", world.names());
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::analysis::AnalysisPlan;
-use crate::backend::{EffectKey, GroupStatus, HookOutcome, Reading, Route, RouteStatus, ScaleWish, Signal};
+use crate::backend::{
+    Counted, EffectKey, GroupStatus, HealthQuery, Histogram, HookOutcome, Increase, Mark, Reading, Route,
+    RouteStatus, ScaleWish, Signal, Span,
+};
 use crate::machine::{
     self, Action, Arm, Command, CommandKind, Desired, EffectOutcome, Event, Look, Measured, Observation,
     RouteSeen, State, Transition,
@@ -27,6 +30,8 @@ pub(super) struct World {
     pub(super) wake_at: Option<Timestamp>,
     /// Failed of 10,000 requests, by version.
     pub(super) failing: BTreeMap<String, u64>,
+    /// Durations of requests, of every version in every span.
+    pub(super) durations: Option<Histogram>,
     pub(super) unready: Vec<String>,
     pub(super) dark: bool,
     /// Writes are lost.
@@ -68,6 +73,7 @@ impl World {
             actions: Vec::new(),
             wake_at: None,
             failing: BTreeMap::new(),
+            durations: None,
             unready: Vec::new(),
             dark: false,
             mute: false,
@@ -94,7 +100,7 @@ impl World {
         let health = queries
             .iter()
             .map(|(arm, query)| {
-                let reading = Ok(self.reading(*arm, &query.signal));
+                let reading = Ok(self.reading(*arm, query));
                 Measured::new(query.signal.clone(), *arm, reading).over(query.span)
             })
             .collect();
@@ -154,21 +160,34 @@ impl World {
         status.failed_attempts = if unready && wish.replicas > 0 { 3 } else { 0 };
     }
 
-    fn reading(&self, arm: Arm, signal: &Signal) -> Reading {
+    fn reading(&self, arm: Arm, query: &HealthQuery) -> Reading {
         let number = if arm == Arm::Stable { self.state.stable } else { self.state.canary };
         let version = number.and_then(|number| self.state.revision(number)).map(|r| r.version.to_string());
-        match (signal, self.dark) {
+        match (&query.signal, self.dark) {
             (_, true) => Reading::NoData,
             (Signal::Requests, _) => {
                 let failed = version.and_then(|version| self.failing.get(&version)).copied().unwrap_or(0);
                 Reading::Counts { requests: 10_000, failed }
             }
+            (Signal::Latency, _) => self.latency(query.span),
             (Signal::CriticalAlerts, _) => Reading::Scalar(0.0),
             (Signal::Saturation, _) => {
                 let idle = version.is_some_and(|version| self.weight(&version) == 0);
                 Reading::Scalar(if idle { 0.01 } else { 0.5 })
             }
             _ => Reading::NoData,
+        }
+    }
+
+    fn latency(&self, span: Span) -> Reading {
+        let Some(durations) = self.durations.clone() else { return Reading::NoData };
+        let until = Mark(i64::try_from(self.now.as_millis()).unwrap());
+        match span {
+            Span::Window(_) => Reading::Histogram(durations),
+            Span::Since(mark) => {
+                Reading::Increase(Increase::new(until, mark.map(|_| Counted::Durations(durations))))
+            }
+            Span::Replicas { .. } => Reading::Replicas(Vec::new()),
         }
     }
 
