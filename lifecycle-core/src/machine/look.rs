@@ -23,12 +23,27 @@ pub struct Look {
 }
 
 impl Look {
-    /// One word: that of the measurement ([`Measurement::name`]), or `Uncounted`.
+    /// The verdict of a look that did not count.
+    pub const UNCOUNTED: &str = "Uncounted";
+
+    /// A look at this check that did not count, for this reason.
+    #[must_use]
+    pub fn new(at: Timestamp, check: impl Into<Arc<str>>, message: impl Into<Arc<str>>) -> Self {
+        Self { at, check: check.into(), measurement: None, message: message.into(), counted: None }
+    }
+
+    /// One that has measured this, over so long a time.
+    #[must_use]
+    pub fn measured(self, measurement: Measurement, counted: Option<Millis>) -> Self {
+        Self { measurement: Some(measurement), counted, ..self }
+    }
+
+    /// One word: that of the measurement ([`Measurement::name`]), or [`UNCOUNTED`](Self::UNCOUNTED).
     #[must_use]
     pub const fn verdict(&self) -> &'static str {
         match self.measurement {
             Some(measurement) => measurement.name(),
-            None => "Uncounted",
+            None => Self::UNCOUNTED,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod damage;
+mod differs;
 mod events;
 mod finalizer;
 mod logged;

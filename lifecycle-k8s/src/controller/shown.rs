@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use lifecycle_core::backend::{BackendResult, ErrorKind, News, Record};
 use lifecycle_core::driver::{Driver, Tick};
-use lifecycle_core::machine::{Event, EventKind, State};
+use lifecycle_core::machine::{Event, EventKind, Look, State};
 use lifecycle_core::plan::Plan;
 use lifecycle_core::report::Status;
 use serde_json::{Map, Value};
 
 use super::Problem;
 use super::command::Misunderstood;
+use super::differs::{Differs, differs};
 use super::target::Target;
 use crate::client::Show;
-use crate::crd::{AgentDeployment, AgentDeploymentStatus, CommandAnswer, Decision};
+use crate::crd::{AgentDeployment, AgentDeploymentStatus, CheckStatus, CommandAnswer, Decision};
 use crate::names;
 use crate::object::Owner;
 use crate::status::{self, Seen};
@@ -28,12 +29,62 @@ pub(crate) struct Shown {
     problem: Option<Problem>,
     /// A command that could not be understood, until another one is answered.
     answer: Option<CommandAnswer>,
+    /// What each check said last, once one has said something.
+    checks: Option<Vec<CheckStatus>>,
+    /// When this process wrote a status last.
+    written: Option<Instant>,
+    /// Were checks in it?
+    wrote_checks: bool,
+    /// How often in a row they were not kept.
+    unkept: u32,
 }
+
+/// So many writes in a row may have failed. After more the API server does not know the field: its definition is older
+/// than this program, and what it drops would be written again and again.
+const UNKEPT: u32 = 3;
 
 impl Shown {
     /// A command that cannot be understood is answered too.
     pub(super) fn refuse(&mut self, command: Misunderstood) {
         self.answer = Some(CommandAnswer::refused(command.id, command.command, command.why));
+    }
+
+    /// Remembers what the checks said. A rollout that begins has checks of its own, and nobody asks for those of a version
+    /// that was promoted.
+    fn hear(&mut self, before: &AgentDeploymentStatus, events: &[Event], looks: &[Look]) {
+        self.see_kept(before);
+        let begins_or_ends =
+            |kind: &EventKind| matches!(kind, EventKind::Started { .. } | EventKind::Promoted { .. });
+        if events.iter().any(|event| begins_or_ends(&event.kind)) {
+            self.checks = Some(Vec::new());
+        }
+        if !looks.is_empty() {
+            let known = self.checks.as_deref().unwrap_or(&before.checks);
+            self.checks = Some(status::checks(known, looks));
+        }
+    }
+
+    fn see_kept(&mut self, before: &AgentDeploymentStatus) {
+        if !std::mem::take(&mut self.wrote_checks) {
+            return;
+        }
+        self.unkept = if before.checks.is_empty() { self.unkept.saturating_add(1) } else { 0 };
+        if self.unkept == UNKEPT {
+            tracing::warn!(
+                "status.checks is dropped by the API server: apply the newest definition, `lifecycle crd`"
+            );
+        }
+    }
+
+    /// What each check said last, where that is kept.
+    fn checks(&self) -> Option<&[CheckStatus]> {
+        self.checks.as_deref().filter(|_| self.unkept < UNKEPT)
+    }
+
+    /// Remembers that this is written now.
+    fn writes(&mut self, after: &AgentDeploymentStatus, now: Instant) {
+        self.written = Some(now);
+        self.wrote_checks = !after.checks.is_empty();
     }
 }
 
@@ -44,10 +95,11 @@ pub(super) fn show(owner: &Owner, shown: Arc<Mutex<Shown>>) -> Arc<Show<AgentDep
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = object.status.clone().unwrap_or_default();
         let plan = record.plan.as_deref();
-        fields(
-            &before,
-            &render(&before, &mut shown, &selector, (&record.state, plan), Some(news.status), news.events),
-        )
+        shown.hear(&before, news.events, news.looks);
+        let status = Some(news.status);
+        let after = render(&before, &mut shown, &selector, (&record.state, plan), status, news.events);
+        shown.writes(&after, Instant::now());
+        fields(&before, &after)
     })
 }
 
@@ -56,6 +108,10 @@ const LATER: Duration = Duration::from_millis(1500);
 
 /// The same while a rollout is on its way: it moves them at every step, and most are written with a decision anyway.
 const LATER_IN_ROLLOUT: Duration = Duration::from_secs(3);
+
+/// What the checks say moves with every look. It is written with whatever else is written, and by itself when nothing
+/// was written for this long.
+const LOOKS_LATER: Duration = Duration::from_secs(30);
 
 /// Writes what is shown where that is not what is there. Answers with how long something still waits to be
 /// written.
@@ -72,8 +128,11 @@ pub(super) async fn write(
     let none = AgentDeploymentStatus::default();
     let before = object.status.as_ref().unwrap_or(&none);
     let after = {
-        let mut shown = target.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = target.shown();
         shown.problem = problem;
+        if let Some(tick) = tick {
+            shown.hear(before, &[], &tick.looks);
+        }
         match (target.state(), &shown.problem, &before.rollout) {
             // there is a record, and it could not be read yet
             (None, Some(problem), Some(_)) => {
@@ -95,10 +154,20 @@ pub(super) async fn write(
         return Ok(None);
     }
     let now = Instant::now();
-    let since = *target.moved.get_or_insert(now);
-    let later = if target.state().is_some_and(State::is_active) { LATER_IN_ROLLOUT } else { LATER };
-    let left = later.saturating_sub(now.saturating_duration_since(since));
-    if only_moved(before, &after) && !left.is_zero() {
+    let left = match differs(before, &after) {
+        Differs::Answer => Duration::ZERO,
+        Differs::Numbers => {
+            let since = *target.moved.get_or_insert(now);
+            let later = if target.state().is_some_and(State::is_active) { LATER_IN_ROLLOUT } else { LATER };
+            later.saturating_sub(now.saturating_duration_since(since))
+        }
+        Differs::Looks => {
+            target.moved = None;
+            let written = *target.shown().written.get_or_insert(now);
+            LOOKS_LATER.saturating_sub(now.saturating_duration_since(written))
+        }
+    };
+    if !left.is_zero() {
         return Ok(Some(left));
     }
     tracing::debug!(name = target.rollout.owner.name, ?before, ?after, "the status is written by itself");
@@ -112,21 +181,8 @@ pub(super) async fn write(
     }
     written?;
     target.moved = None;
+    target.shown().writes(&after, now);
     Ok(None)
-}
-
-/// Do only numbers differ, and what conditions say about them?
-fn only_moved(before: &AgentDeploymentStatus, after: &AgentDeploymentStatus) -> bool {
-    let answers = |status: &AgentDeploymentStatus| -> Vec<(String, String)> {
-        let all = status.conditions.iter();
-        let lasting =
-            all.filter(|c| ![names::condition::READY, names::condition::AVAILABLE].contains(&&*c.type_));
-        lasting.map(|condition| (condition.status.clone(), condition.reason.clone())).collect()
-    };
-    answers(before) == answers(after)
-        && before.phase == after.phase
-        && before.last_command == after.last_command
-        && before.observed_generation == after.observed_generation
 }
 
 fn selector(owner: &Owner) -> String {
@@ -153,6 +209,7 @@ fn render(
         plan,
         status,
         selector,
+        checks: shown.checks(),
         problem: shown.problem.as_ref().map(|problem| (problem.reason, problem.message.as_str())),
         decision,
         answer,
@@ -205,4 +262,77 @@ fn fields(before: &AgentDeploymentStatus, after: &AgentDeploymentStatus) -> Map<
     }
     fields.remove("rollout");
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use lifecycle_core::analysis::{Finite, Measurement};
+    use lifecycle_core::machine::Phase;
+    use lifecycle_core::time::Timestamp as At;
+    use lifecycle_core::version::{Revision, RevisionNumber, Version};
+
+    use super::*;
+
+    fn look(check: &str) -> Look {
+        Look::new(At::ZERO, check, "said").measured(Measurement::Pass(Finite::default()), None)
+    }
+
+    fn event(kind: EventKind) -> Event {
+        let begun = serde_json::json!({"at": 0, "epoch": 1, "kind": {"kind": "resumed"}});
+        let mut event: Event = serde_json::from_value(begun).unwrap();
+        event.kind = kind;
+        event
+    }
+
+    fn names(shown: &Shown) -> Option<Vec<String>> {
+        Some(shown.checks.as_ref()?.iter().map(|said| said.check.clone()).collect())
+    }
+
+    #[test]
+    fn what_the_api_server_does_not_keep_is_not_written_for_ever() {
+        let mut shown = Shown::default();
+        let mut state = State::serving(Version::new(1, 4, 0), "hash", 3);
+        state.phase = Phase::Progressing;
+        let mut write = |kept: &AgentDeploymentStatus| {
+            shown.hear(kept, &[], &[look("a < 1")]);
+            let after = render(kept, &mut shown, "", (&state, None), None, &[]);
+            shown.writes(&after, Instant::now());
+            after
+        };
+        let nothing = AgentDeploymentStatus::default();
+        let written: Vec<usize> = (0..6).map(|_| write(&nothing).checks.len()).collect();
+        assert_eq!(written, [1, 1, 1, 0, 0, 0]);
+
+        let mut shown = Shown::default();
+        let mut kept = nothing;
+        for _ in 0..6 {
+            shown.hear(&kept, &[], &[look("a < 1")]);
+            kept = render(&kept, &mut shown, "", (&state, None), None, &[]);
+            shown.writes(&kept, Instant::now());
+            assert_eq!(kept.checks.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_begins_has_checks_of_its_own_and_a_promoted_version_has_none() {
+        let written = status::checks(&[], &[look("a < 1")]);
+        let before = AgentDeploymentStatus { checks: written, ..Default::default() };
+        let mut shown = Shown::default();
+        shown.hear(&before, &[event(EventKind::Resumed)], &[]);
+        assert_eq!(names(&shown), None, "nothing was said: what is written stays");
+        shown.hear(&before, &[], &[look("b < 1")]);
+        assert_eq!(
+            names(&shown).unwrap(),
+            ["a < 1", "b < 1"],
+            "an operator that starts knows what was written"
+        );
+
+        let revision = Revision::new(RevisionNumber(1), "hash", Version::new(1, 5, 0));
+        let started =
+            EventKind::Started { revision: revision.clone(), from: None, strategy: "canary".into() };
+        shown.hear(&before, &[event(started)], &[look("c < 1")]);
+        assert_eq!(names(&shown).unwrap(), ["c < 1"]);
+        shown.hear(&before, &[event(EventKind::Promoted { revision })], &[]);
+        assert_eq!(names(&shown).unwrap(), [""; 0]);
+    }
 }

@@ -1,6 +1,6 @@
 //! One `AgentDeployment`: what it asks for, and what is told about it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kube::ResourceExt;
@@ -129,6 +129,11 @@ impl Target {
             }
         }
         self.rollout.tick(now).await
+    }
+
+    /// What is shown.
+    pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of the engine, once there is one.

@@ -35,7 +35,7 @@ pub use crate::yaml::YamlError;
 pub use sections::{
     Adopt, Analysis, BlueGreen, Canary, CanaryScale, CanaryStep, Hook, Probe, Rolling, Traffic,
 };
-pub use status::{AgentDeploymentStatus, CommandAnswer, Decision, RevisionStatus};
+pub use status::{AgentDeploymentStatus, CheckStatus, CommandAnswer, Decision, RevisionStatus};
 
 use crate::names;
 

@@ -63,6 +63,10 @@ pub struct AgentDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<RevisionStatus>,
 
+    /// What each check said last, while a rollout is on its way and after one that was not promoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
+
     /// What was decided last, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_decision: Option<Decision>,
@@ -94,6 +98,33 @@ pub struct RevisionStatus {
     /// Replicas that are ready.
     #[schemars(range(min = 0))]
     pub ready: i64,
+}
+
+/// What a check said last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = schema::null_is_not_written)]
+#[non_exhaustive]
+pub struct CheckStatus {
+    /// The check, as it is written in the spec.
+    pub check: String,
+
+    /// Pass, Fail, Waiting, NoData, Inconclusive, Error; or Uncounted, where there was no look that counts.
+    #[schemars(schema_with = "value::verdict")]
+    pub verdict: String,
+
+    /// The sentence for people: what was compared, the numbers, the bound, over how long, and what it takes to decide.
+    pub message: String,
+
+    /// Since when the verdict is this one.
+    pub since: Time,
+
+    /// When the look was taken that says so. A newer one that says the same is shown after half a minute.
+    pub at: Time,
+
+    /// From when on was counted what the sentence says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_from: Option<Time>,
 }
 
 /// A decision of the engine.

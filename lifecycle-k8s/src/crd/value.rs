@@ -165,6 +165,10 @@ pub(super) fn command_result(_: &mut SchemaGenerator) -> Schema {
     word(&["done", "refused"])
 }
 
+pub(super) fn verdict(_: &mut SchemaGenerator) -> Schema {
+    word(&["Pass", "Fail", "Waiting", "NoData", "Inconclusive", "Error", "Uncounted"])
+}
+
 /// A pod template. Its own rules are those of the pods that are made of it; what is sure to be missing
 /// is refused at once.
 pub(super) fn template(_: &mut SchemaGenerator) -> Schema {

@@ -107,7 +107,7 @@ impl<K: WithStatus> Rollout<K> {
         let backends = wanted.others(self.backends(router.as_ref()));
         match &mut self.driver {
             Some(driver) => driver.set_target_with(target, backends)?,
-            none => *none = Some(Driver::new(target, backends)?),
+            none => *none = Some(Driver::new(target, backends)?.explained()),
         }
         self.use_router(router);
         self.workload.register(hash, &template);
@@ -140,9 +140,10 @@ impl<K: WithStatus> Rollout<K> {
         let newest = stored.record.state.canary.or(stored.record.state.stable);
         let newest = newest.and_then(|number| stored.record.state.revision(number)).cloned();
         let backends = others(&plan, self.backends(router.as_ref()));
-        self.driver = Driver::resume(stored, backends).map_err(|refused| {
+        let driver = Driver::resume(stored, backends).map_err(|refused| {
             BackendError::new("kubernetes", "resume", ErrorKind::Unsupported, refused.to_string())
         })?;
+        self.driver = driver.map(Driver::explained);
         self.router = router;
         let records = self.workload.records();
         if let Some(record) = newest.and_then(|newest| records.into_iter().find(|r| *r.hash == *newest.hash))

@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checks;
 mod conditions;
 mod phase;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use lifecycle_core::plan::Plan;
 use lifecycle_core::report::Status;
 use lifecycle_core::version::RevisionNumber;
 
-use crate::crd::{AgentDeploymentStatus, CommandAnswer, Decision, RevisionStatus};
+use crate::crd::{AgentDeploymentStatus, CheckStatus, CommandAnswer, Decision, RevisionStatus};
 
+pub use checks::checks;
 pub use phase::{Phase, phase};
 
 /// The reason of a problem that the spec has to be changed for: it is not followed, and what was accepted
@@ -51,6 +53,8 @@ pub struct Seen<'a> {
     pub selector: &'a str,
     /// What stands in the way as far as only the operator knows: one word, and a sentence.
     pub problem: Option<(&'a str, &'a str)>,
+    /// What each check said last ([`checks`]), if that is known; else it stays.
+    pub checks: Option<&'a [CheckStatus]>,
     /// What was decided since the status before, if anything was.
     pub decision: Option<Decision>,
     /// The answer to a command since the status before, if one was given.
@@ -68,6 +72,7 @@ impl<'a> Seen<'a> {
             status: None,
             selector: "",
             problem: None,
+            checks: None,
             decision: None,
             answer: None,
         }
@@ -92,6 +97,11 @@ pub fn render(before: &AgentDeploymentStatus, seen: Seen<'_>, now: Timestamp) ->
         Some(status) => (whole(status.step), whole(status.steps), i64::from(status.weight)),
         None => (before.step, before.steps, before.weight),
     };
+    // of what was promoted nobody asks any more
+    let checks = match phase(state) {
+        Phase::Healthy | Phase::Pending => &[],
+        Phase::Deploying | Phase::Unhealthy | Phase::RolledBack => seen.checks.unwrap_or(&before.checks),
+    };
     let mut after = AgentDeploymentStatus {
         phase: Some(phase(state).name().to_owned()),
         current_replicas: state.groups.iter().map(|group| i64::from(group.seen.created)).sum(),
@@ -104,6 +114,7 @@ pub fn render(before: &AgentDeploymentStatus, seen: Seen<'_>, now: Timestamp) ->
         weight,
         stable: state.stable.and_then(revision),
         canary: state.canary.and_then(revision),
+        checks: checks.to_vec(),
         last_decision: seen.decision.clone().or_else(|| before.last_decision.clone()),
         last_command: seen.answer.clone().or_else(|| before.last_command.clone()),
         rollout: before.rollout.clone(),

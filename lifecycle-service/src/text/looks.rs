@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use lifecycle_core::machine::Look;
+
 use super::{clock, event};
 
 /// What there is to be said at the end, check by check.
@@ -16,9 +18,6 @@ struct OfCheck {
     /// What the last one that counted said, and when; or why there was none.
     last: (u64, String),
 }
-
-/// The verdict of a look that did not count.
-const UNCOUNTED: &str = "Uncounted";
 
 impl Looks {
     pub(super) const fn new() -> Self {
@@ -41,13 +40,13 @@ impl Looks {
                 new
             }
         };
-        if verdict != UNCOUNTED {
+        if verdict != Look::UNCOUNTED {
             match all.said.iter_mut().find(|(known, _)| *known == verdict) {
                 Some((_, n)) => *n += 1,
                 None => all.said.push((verdict, 1)),
             }
         }
-        if verdict != UNCOUNTED || all.said.is_empty() {
+        if verdict != Look::UNCOUNTED || all.said.is_empty() {
             all.last = last;
         }
     }
@@ -75,6 +74,6 @@ impl OfCheck {
 
 /// One look, without its time.
 pub(super) fn write(out: &mut impl Write, check: &str, verdict: &str, message: &str) -> io::Result<()> {
-    let (name, reason) = if verdict == UNCOUNTED { ("NotMeasured", "") } else { ("Measured", verdict) };
+    let (name, reason) = if verdict == Look::UNCOUNTED { ("NotMeasured", "") } else { ("Measured", verdict) };
     event::write(out, name, reason, &format!("{check}: {message}"))
 }

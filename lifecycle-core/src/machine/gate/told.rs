@@ -23,13 +23,8 @@ pub(super) fn measured(turn: &mut Turn<'_>, at: usize, check: &Check, measuremen
     if dry {
         message += " (dry run)";
     }
-    looks.push(Look {
-        at: turn.now,
-        check: Arc::clone(check.text()),
-        measurement: Some(measurement),
-        message: message.into(),
-        counted,
-    });
+    let look = Look::new(turn.now, Arc::clone(check.text()), message);
+    looks.push(look.measured(measurement, counted));
 }
 
 /// How far it is from deciding something, where the sentence does not say so by itself.
@@ -80,13 +75,7 @@ fn needed(
 /// Tells why a look did not count.
 pub(super) fn uncounted(turn: &mut Turn<'_>, check: &Check, why: impl Into<Arc<str>>) {
     let Some(looks) = &mut turn.looks else { return };
-    looks.push(Look {
-        at: turn.now,
-        check: Arc::clone(check.text()),
-        measurement: None,
-        message: why.into(),
-        counted: None,
-    });
+    looks.push(Look::new(turn.now, Arc::clone(check.text()), why));
 }
 
 /// Tells why a check that counts all that came has nothing to say, though it was looked at.

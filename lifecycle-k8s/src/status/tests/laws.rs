@@ -1,7 +1,7 @@
 //! Laws over whatever states the machine reaches.
 
 use lifecycle_core::analysis::AnalysisPlan;
-use lifecycle_core::machine::{State, step};
+use lifecycle_core::machine::{State, step_explained};
 use lifecycle_core::plan::{Hold, Mode, Plan, PlanBuilder, Weight};
 use lifecycle_core::report::{self, WirePhase, wire_phase};
 use lifecycle_core::time::{Millis, Timestamp as At};
@@ -39,10 +39,14 @@ proptest! {
         let mut at = At::ZERO;
         for (observation, wait) in seen {
             at = at + Millis(wait);
-            state = step(&plan, &state, at, &observation).state;
+            let transition = step_explained(&plan, &state, at, &observation);
+            state = transition.state;
+            let said = checks(&status.checks, &transition.looks);
+            // (whoever reads them twice knows no more)
+            prop_assert_eq!(&checks(&said, &transition.looks), &said);
             let time = Timestamp::from_millisecond(i64::try_from(at.as_millis()).unwrap()).unwrap();
             let report = report::Status::of(&plan, &state, &observation.route);
-            let seen = Seen { plan: Some(&plan), status: Some(&report), ..Seen::of(&state) };
+            let seen = Seen { plan: Some(&plan), status: Some(&report), checks: Some(&said), ..Seen::of(&state) };
             let after = render(&status, seen.clone(), time);
             let types: Vec<&str> = after.conditions.iter().map(|condition| &*condition.type_).collect();
             prop_assert_eq!(types, condition::ALL);
@@ -51,6 +55,10 @@ proptest! {
                 prop_assert!(!changed || old.status != new.status, "{:?} {:?}", old, new);
                 let passed = new.last_transition_time.0.as_second() == time.as_second();
                 prop_assert!(old.status == new.status || passed, "{:?} {:?}", old, new);
+            }
+            for check in &after.checks {
+                prop_assert!(check.since <= check.at, "{:?}", check);
+                prop_assert!(check.counted_from.as_ref().is_none_or(|from| from <= &check.at), "{:?}", check);
             }
             for condition in &after.conditions {
                 let word = condition.reason.chars().all(|c| c.is_ascii_alphanumeric());

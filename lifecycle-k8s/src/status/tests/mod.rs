@@ -1,5 +1,6 @@
 //! The status of states that are made by hand.
 
+mod checks;
 mod conditions;
 mod laws;
 
