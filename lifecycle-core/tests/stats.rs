@@ -303,6 +303,14 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         GridTest::on(&[], 1.0, 1.0).unwrap_err().to_string(),
         GridTest::on(&[3.0, 2.0], 1.0, 1.0).unwrap_err().to_string(),
         GridTest::on(&[2.0; 13], 1.0, 1.0).unwrap_err().to_string(),
+        GridTest::on(&[0.0, 2.0], 1.0, 1.0).unwrap_err().to_string(),
+        GridTest::on(&[2.0, 2.0], 1.0, 1.0).unwrap_err().to_string(),
+        GridTest::on(&[3.0, 2.0, 4.0], 1.0, 1.0).unwrap_err().to_string(),
+        GridTest::on(&[2.0, f64::NAN, 4.0], 1.0, 1.0).unwrap_err().to_string(),
+        GridTest::on(&[2.0, f64::INFINITY], 1.0, 1.0).unwrap_err().to_string(),
+        LatencyTest::new(vec![], 1.0, 1.0).unwrap_err().to_string(),
+        LatencyTest::new(vec![1, 1], 1.0, 1.0).unwrap_err().to_string(),
+        LatencyTest::new(vec![1, 3, 2], 1.0, 1.0).unwrap_err().to_string(),
         EarlyPass::new(1.0, 1.0).unwrap_err().to_string(),
         objective(&OBJECTIVES, 1.0, Counts::default()).unwrap_err().to_string(),
         ObjectiveTest::new(0.1, 0.0).unwrap_err().to_string(),
@@ -326,6 +334,14 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
         "ratios of the grid: 0 ",
         "grid: 2 ",
         "ratios of the grid: 13 ",
+        "grid: 0 ",
+        "grid: 2 ",
+        "grid: 2 ",
+        "grid: NaN ",
+        "grid: inf ",
+        "bound: 0 ",
+        "bound: 1 ",
+        "bound: 2 ",
         "rmax: 1",
         "p0: 1",
         "eta: 0",
@@ -343,4 +359,17 @@ fn what_cannot_be_tested_is_refused_with_its_name() {
     for (said, name) in said.iter().zip(names) {
         assert!(said.starts_with(name) && said.contains(" is not accepted; "), "{said}");
     }
+}
+
+#[test]
+fn a_bound_that_a_histogram_does_not_have_is_an_error_and_no_evidence() {
+    let test = LatencyTest::new(vec![0, 2], 1.0, 1.0).unwrap();
+    let mut evidence = Vec::new();
+    let whole = [1, 2, 3, 4];
+    for (canary, stable) in [(&whole[..], &whole[1..]), (&whole[..3], &whole[..]), (&whole[..], &[])] {
+        let error = test.look(&mut evidence, canary, stable).unwrap_err().to_string();
+        assert!(error.starts_with("bound: ") && error.contains("of both arms"), "{error}");
+        assert!(evidence.is_empty());
+    }
+    assert!(test.look(&mut evidence, &whole, &whole).is_ok() && evidence.len() == 2);
 }

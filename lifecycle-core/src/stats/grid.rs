@@ -60,7 +60,8 @@ impl GridTest {
     /// `temper` is eta, above 0 and at most 1.
     ///
     /// # Errors
-    /// When one of them is not within its bounds, or no ratio of the grid is above the tolerated one.
+    /// When the grid does not rise, one of the others is not within its bounds, or no ratio of the grid is above the tolerated
+    /// one.
     pub fn on(grid: &[f64], tolerated: f64, temper: f64) -> Result<Self, StatsError> {
         Self::of(&Ratios::new(grid)?, tolerated, temper)
     }

@@ -15,11 +15,16 @@ pub struct LatencyTest {
 }
 
 impl LatencyTest {
-    /// On these bounds, by their index, which have to be chosen before the first look.
+    /// On these bounds, by their index, rising; they have to be chosen before the first look.
     ///
     /// # Errors
-    /// See [`GridTest::on`].
+    /// When there is none of them, or one does not follow on the one before; see also [`GridTest::on`].
     pub fn new(bounds: Vec<usize>, tolerated: f64, temper: f64) -> Result<Self, StatsError> {
+        let out_of_order = bounds.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| pair[1]);
+        if bounds.is_empty() || out_of_order.is_some() {
+            let accepted = "one index or more, each above the one before";
+            return Err(of_bound(out_of_order.unwrap_or_default(), accepted));
+        }
         Ok(Self { test: GridTest::of_latencies(tolerated, temper)?, bounds })
     }
 
@@ -37,7 +42,7 @@ impl LatencyTest {
     /// total last. Answers with ln E since then.
     ///
     /// # Errors
-    /// When a count is above the total.
+    /// When a count is above the total, or an arm has no such bound; nothing is taken into account then.
     pub fn look(
         &self,
         evidence: &mut Vec<Evidence>,
@@ -46,7 +51,10 @@ impl LatencyTest {
     ) -> Result<f64, StatsError> {
         let slower = |cumulative: &[u64], bound: usize| {
             let total = cumulative.last().copied().unwrap_or_default();
-            let within = cumulative.get(bound).copied().unwrap_or(total);
+            // (the last one is the total, and no bound)
+            let finite = cumulative.split_last().map_or(&[][..], |(_, finite)| finite);
+            let accepted = "the index of a bound that the histograms of both arms have";
+            let within = *finite.get(bound).ok_or_else(|| of_bound(bound, accepted))?;
             // (one that is above the total fails below)
             Counts::new(total.wrapping_sub(within), total)
         };
@@ -58,4 +66,9 @@ impl LatencyTest {
         evidence.resize(looks.len(), Evidence::default());
         Ok(self.test.looks(evidence.iter_mut().zip(looks)))
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "for people")]
+const fn of_bound(bound: usize, accepted: &'static str) -> StatsError {
+    StatsError { what: "bound", value: bound as f64, accepted }
 }

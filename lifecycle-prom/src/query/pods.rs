@@ -1,7 +1,7 @@
 //! Saturation and restarts: metrics of pods, which know their revision by their labels alone.
 //!
 //! What containers have is joined with the labels of their pods and added up by arm. What cannot be added up is counted beside it, so that
-//! a part is never taken for the whole: [`missing`].
+//! a part is never taken for the whole: [`Pods::missing`].
 
 use lifecycle_core::backend::Mark;
 use lifecycle_core::time::Millis;
