@@ -1,7 +1,8 @@
 //! Early pass: is the canary certainly not that much worse?
 
+use super::error::StatsError;
 use super::finite::Finite;
-use super::look::{Look, StatsError};
+use super::look::Look;
 
 /// The test against "the canary's error rate is at least `bound` times that of stable, in every look so far".
 ///

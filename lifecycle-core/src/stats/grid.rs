@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::StatsError;
 use super::finite::Finite;
 use super::ln;
-use super::look::{Look, StatsError};
+use super::look::Look;
 use super::ratios::{Each, Ratio, Ratios};
 
 /// Ratios of error rates that are looked for.

@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use super::error::StatsError;
 use super::grid::{Evidence, GridTest};
-use super::look::{Counts, Look, StatsError};
+use super::look::{Counts, Look};
 
 /// A test for each bound of a histogram: do more requests of the canary take longer than that? E is their mean, so that no
 /// factor is due for their number.

@@ -31,6 +31,7 @@
 
 mod dispersion;
 mod early;
+mod error;
 mod finite;
 mod grid;
 mod latency;
@@ -46,10 +47,11 @@ pub mod truncated_beta;
 
 pub use dispersion::{Dispersion, Halves};
 pub use early::EarlyPass;
+pub use error::StatsError;
 pub use finite::Finite;
 pub use grid::{Evidence, GridTest, LATENCIES, RATES};
 pub use latency::LatencyTest;
 pub(crate) use ln::mean as ln_mean;
-pub use look::{Counts, Look, StatsError};
+pub use look::{Counts, Look};
 pub use objective::{OBJECTIVES, ObjectiveTest, objective};
 pub use probability::Alpha;

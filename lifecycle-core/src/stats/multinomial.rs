@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
+use super::error::StatsError;
 use super::finite::Finite;
-use super::look::StatsError;
 
 /// The least share of an arm, and the least concentration.
 const LEAST: f64 = 1e-9;

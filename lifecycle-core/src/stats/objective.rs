@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
+use super::error::StatsError;
 use super::ln;
-use super::look::{Counts, StatsError};
+use super::look::Counts;
 use super::ratios::{Each, Ratio, Ratios};
 
 /// Multiples of the objective that are looked for.

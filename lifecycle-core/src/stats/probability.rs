@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::look::StatsError;
+use super::error::StatsError;
 
 /// A probability of an error that is tolerated: above 0 and below 1. At 0 no evidence would ever do, at 1 none would be
 /// needed.

@@ -2,7 +2,7 @@
 
 use tinyvec::ArrayVec;
 
-use super::look::StatsError;
+use super::error::StatsError;
 
 /// The most ratios of a grid: with so many, evidence needs no heap, which matters because it is copied with every step of a
 /// rollout.

@@ -5,7 +5,7 @@
 
 use statrs::function::gamma::ln_gamma;
 
-use super::look::StatsError;
+use super::error::StatsError;
 use super::multinomial::concentration_within_bounds;
 
 /// No more failures of an arm are accepted: the numerical work grows as the root of their number.

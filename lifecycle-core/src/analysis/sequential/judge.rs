@@ -4,7 +4,7 @@ use super::question::{Of, Question};
 use super::rules::Sequential;
 use super::state::{EachBound, SequentialState};
 use crate::analysis::{Bound, Measurement, MeasurementError};
-use crate::backend::{Counted, Increase, Mark, Reading};
+use crate::backend::{Counted, Increase, Reading};
 use crate::stats::{Alpha, Counts, EarlyPass, Evidence, Finite, GridTest, Look, ObjectiveTest};
 use crate::time::Millis;
 
@@ -41,13 +41,18 @@ impl SequentialJudge {
         let increases = match (increase(canary), stable.map(increase)) {
             (Ok(canary), None) => (canary, None),
             (Ok(canary), Some(Ok(stable))) => (canary, Some(stable)),
-            (Err(missing), _) | (_, Some(Err(missing))) => return Some(missing),
+            (Err(missing), _) | (_, Some(Err(missing))) => {
+                state.passes_uncounted(since);
+                return Some(missing);
+            }
         };
         let (canary, stable) = increases;
         if stable.is_some_and(|stable| stable.until != canary.until) {
+            state.passes_uncounted(since);
             return Some(Measurement::Error(MeasurementError::DifferentTimes));
         }
         let before = state.mark.replace(canary.until)?;
+        let silent = std::mem::take(&mut state.silent) + since;
         if canary.until < before {
             return Some(Measurement::Error(MeasurementError::ClockWentBack));
         }
@@ -75,10 +80,11 @@ impl SequentialJudge {
         };
         let is_empty = |counts: &[Counts]| counts.first().is_none_or(|counts| counts.requests == 0);
         if is_empty(&ours) || theirs.as_deref().is_some_and(is_empty) {
-            return self.wait(state, before, since);
+            // nothing came of one arm: the next look counts from where this one did
+            (state.mark, state.silent) = (Some(before), silent);
+            return (silent >= QUIET).then_some(Measurement::NoData);
         }
-        state.counted += state.silent + since;
-        state.silent = Millis::ZERO;
+        state.counted += silent;
         let together = match theirs {
             Some(theirs) => self.compare(state, &ours, &theirs),
             None => {
@@ -87,13 +93,6 @@ impl SequentialJudge {
             }
         };
         Some(self.weigh(state, together))
-    }
-
-    /// Nothing came of one arm: the next look counts from where this one did.
-    fn wait(&self, state: &mut SequentialState, before: Mark, since: Millis) -> Option<Measurement> {
-        state.mark = Some(before);
-        state.silent += since;
-        (state.silent >= QUIET).then_some(Measurement::NoData)
     }
 
     /// Answers with ln E of both arms at the same time.
@@ -189,6 +188,13 @@ fn add(total: &mut EachBound<Counts>, counts: &[Counts]) {
 }
 
 impl SequentialState {
+    /// What came in this time is counted by a later look, which counts from where the last one did.
+    fn passes_uncounted(&mut self, since: Millis) {
+        if self.mark.is_some() {
+            self.silent += since;
+        }
+    }
+
     fn eta(&self) -> f64 {
         self.temper.map_or(1.0, |temper| temper.eta.get())
     }

@@ -53,7 +53,7 @@ pub struct SequentialState {
     pub(super) ln_needed: Finite,
     /// How long was counted in this step.
     pub counted: Millis,
-    /// For how long nothing came.
+    /// For how long nothing was counted, because nothing came or nobody could say what did.
     pub(super) silent: Millis,
     /// Was there ever evidence enough? Then it stays so.
     pub(super) failed: bool,
@@ -76,7 +76,7 @@ impl SequentialState {
         self.failed
     }
 
-    /// For how long nothing came.
+    /// For how long nothing was counted.
     pub(crate) const fn silent(&self) -> Millis {
         self.silent
     }

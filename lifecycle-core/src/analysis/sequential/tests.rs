@@ -171,6 +171,26 @@ fn what_cannot_be_counted_is_named_and_the_next_look_goes_on() {
 }
 
 #[test]
+fn the_time_of_an_outage_is_counted_with_the_requests_that_came_in_it() {
+    let mut bench = Bench::new("error_rate <= 1x stable", rules(0.01));
+    bench.look(counts(0, 100), Some(counts(1, 900)));
+    for _ in 0..3 {
+        let down = Err("503".to_owned());
+        bench.now += 10_000;
+        bench.judge.look(&mut bench.state, Some(&down), Some(Some(&down)), LOOK);
+        assert_eq!(bench.state.counted, LOOK);
+    }
+    bench.look(counts(0, 400), Some(counts(4, 3600)));
+    assert_eq!(bench.state.counted, Millis(LOOK.get() * 5));
+    // what came before a counter began anew is lost, and so is its time
+    let reset = said(bench.now + 10_000, None);
+    bench.judge.look(&mut bench.state, Some(&reset), Some(Some(&reset)), LOOK);
+    bench.now += 10_000;
+    bench.look(counts(0, 100), Some(counts(1, 900)));
+    assert_eq!(bench.state.counted, Millis(LOOK.get() * 6));
+}
+
+#[test]
 fn with_a_number_the_canary_alone_is_judged() {
     let mut bench = Bench::new("success_rate > 99%", rules(0.01));
     assert!(matches!(bench.look(counts(9, 1000), None), Some(Measurement::Pass(_))));

@@ -87,7 +87,9 @@ pub(super) fn nothing_new(turn: &mut Turn<'_>, at: usize, check: &Check, is_firs
     let why = match known {
         Some(known) if !is_first => {
             let silent = known.silent().coarse();
-            format!("one of the versions got no request for {silent}: what comes counts with the next look")
+            format!(
+                "nothing was counted of one of the versions for {silent}: what comes counts with the next look"
+            )
         }
         _ => "what comes from now on counts".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! What is compared, and how much is too much.
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 use super::classify::{Class, Classification};
 use super::interval::Interval;
 use super::ranks::{common_language, normal_quantile};

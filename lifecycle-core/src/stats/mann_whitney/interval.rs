@@ -1,6 +1,6 @@
 //! The interval of shifts that two samples do not rule out.
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 use super::differences::Differences;
 use super::ranks::{corrected, normal_quantile, spread, ties};
 use super::samples::Samples;

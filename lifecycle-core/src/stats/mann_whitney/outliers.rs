@@ -1,6 +1,6 @@
 //! Samples that are too far from the others.
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 use super::samples::{Missing, Samples};
 
 /// Kayenta's factor: a sample is an outlier at three times the distance of the quartiles from the nearer one. (Tukey's

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 use super::samples::Samples;
 
 /// The statistic z: how far, in standard deviations, the ranks of the canary are from those of equal samples once all its

@@ -1,6 +1,6 @@
 //! The samples of one arm, and what they say by themselves.
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 
 /// No more samples are accepted of one arm: it is one a minute for 69 days.
 pub const MAX_SAMPLES: usize = 100_000;

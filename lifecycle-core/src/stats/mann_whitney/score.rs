@@ -1,6 +1,6 @@
 //! One verdict of many metrics.
 
-use super::super::look::StatsError;
+use super::super::error::StatsError;
 use super::classify::Class;
 
 /// Metrics that count together.

@@ -111,7 +111,7 @@ fn the_sequential_judge_says_what_it_takes_to_pass() {
         (
             "alpha: 0.01}}, canary: {steps: [{setWeight: 1, bake: 10m}]",
             "cluster: {trafficRps: 5}, until: 5m",
-            "one of the versions got no request for 10s: what comes counts with the next look",
+            "nothing was counted of one of the versions for 10s: what comes counts with the next look",
         ),
     ] {
         let lines = explained(&analysis(rules), &scenario(scene));
