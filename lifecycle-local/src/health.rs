@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The proxy's own exact counts and histograms by revision.
 ///
-/// By replica and bin ([`Span::Replicas`]) in whole minutes, of the last 30 that the proxy has run.
+/// By replica and bin ([`Span::Replicas`]) in whole minutes, of the last 60 that the proxy has run.
 ///
 /// - [`Signal::Requests`]: failed are answers with 5xx, answers that broke off, and requests that no
 ///   replica took (502, 503 and 504 by the proxy).

@@ -141,7 +141,7 @@ impl TryFrom<String> for Check {
 impl FromStr for Check {
     type Err = CheckError;
     fn from_str(text: &str) -> Result<Self, CheckError> {
-        let (arm, metric, comparison, bound) = super::grammar::parse(text)?;
+        let (arm, metric, comparison, bound) = super::grammar::parse(text.trim_end_matches(['\n', '\r']))?;
         Ok(Self { arm, metric, comparison, bound, text: text.trim().into() })
     }
 }

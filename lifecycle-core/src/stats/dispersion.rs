@@ -44,6 +44,15 @@ impl Dispersion {
         Self { bins: n, raw: Some(raw), phi: (raw * (1.0 + (2.0 / n as f64).sqrt())).max(1.0) }
     }
 
+    /// With fewer bins that say something nothing is known.
+    pub const LEAST_BINS: usize = 5;
+
+    /// The temper of the tests where it is known; where it is not, a judge goes on untempered, with 1.
+    #[must_use]
+    pub fn known_temper(&self) -> Option<f64> {
+        (self.bins >= Self::LEAST_BINS).then(|| self.temper())
+    }
+
     /// The temper of the tests, eta: 1 / phi.
     #[must_use]
     pub fn temper(&self) -> f64 {

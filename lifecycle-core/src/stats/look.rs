@@ -43,11 +43,12 @@ impl Counts {
 
     /// The highest rate that is still to be reckoned with: the true one is above it with this probability at the most.
     /// Of x failures of n requests it is (x + L + sqrt(L^2 + 2 L x)) / n with L = ln(1 / alpha), from Chernoff's bound
-    /// P(X <= m - t) <= exp(-t^2 / (2 m)) for a binomial X with mean m. `None` without a request.
+    /// P(X <= m - t) <= exp(-t^2 / (2 m)) for a binomial X with mean m. Failures that come in clumps of k are x / k events:
+    /// L is k times as much then, divided by the temper. `None` without a request.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-    pub fn highest_rate(self, alpha: Alpha) -> Option<f64> {
-        let (failed, l) = (self.failed as f64, alpha.ln_needed());
+    pub fn highest_rate(self, alpha: Alpha, temper: f64) -> Option<f64> {
+        let (failed, l) = (self.failed as f64, alpha.ln_needed() / temper);
         let most = failed + l + (l * l + 2.0 * l * failed).sqrt();
         (self.requests > 0).then(|| (most / self.requests as f64).min(1.0))
     }

@@ -73,7 +73,7 @@ impl ObjectiveTest {
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
     pub fn ln_e(&self, total: Counts) -> f64 {
-        let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
+        let (failed, passed) = (total.failed as f64, total.requests.saturating_sub(total.failed) as f64);
         let passing = (-self.rate).ln_1p();
         let ratio = |alternative: &Ratio| {
             let passed = passed * ((-self.rate * alternative.value).ln_1p() - passing);

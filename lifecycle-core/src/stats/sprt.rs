@@ -33,7 +33,7 @@ impl Sprt {
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
     pub fn ln_ratio(&self, total: Counts) -> f64 {
-        let (failed, passed) = (total.failed as f64, (total.requests - total.failed) as f64);
+        let (failed, passed) = (total.failed as f64, total.requests.saturating_sub(total.failed) as f64);
         failed * (self.bad / self.good).ln() + passed * ((-self.bad).ln_1p() - (-self.good).ln_1p())
     }
 

@@ -226,7 +226,7 @@ fn asked(query: Option<&str>) -> Result<Asked, &'static str> {
         "since" => ms().map(Asked::Since).map_err(|_| "since is a whole number of milliseconds\n"),
         "minutes" => match value.parse() {
             Ok(minutes @ 1..=MINUTES) => Ok(Asked::Minutes(minutes)),
-            _ => Err("minutes is a number from 1 to 30\n"),
+            _ => Err("minutes is a number from 1 to 60\n"),
         },
         _ => Err("the only parameters are window=MILLISECONDS, since=MILLISECONDS and minutes=COUNT\n"),
     }

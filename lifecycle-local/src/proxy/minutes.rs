@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// How many of them are kept. A replica costs about a kilobyte a minute, and nothing while it has no traffic.
-pub(crate) const MINUTES: usize = 30;
+pub(crate) const MINUTES: usize = 60;
 
 /// What was counted for the replicas of the table, once a minute.
 #[derive(Debug, Default)]
@@ -94,9 +94,9 @@ mod tests {
         let (a, b, other) = (replica("1", "a"), replica("2", "a"), replica("3", "b"));
         let mut minutes = Minutes::default();
         // sampled ten times a second; each minute has one request more of the first replica
-        for tick in 0..=(40 * 600_u64) {
+        for tick in 0..=(70 * 600_u64) {
             let there =
-                if tick < 38 * 600 { vec![a.clone(), other.clone()] } else { vec![a.clone(), b.clone()] };
+                if tick < 68 * 600 { vec![a.clone(), other.clone()] } else { vec![a.clone(), b.clone()] };
             minutes.sample(Duration::from_millis(tick * 100), &there);
             let minute = tick / 600;
             if tick % 600 < minute {
@@ -107,7 +107,7 @@ mod tests {
         let last = minutes.last(5);
         assert_eq!(last.keys().map(AsRef::as_ref).collect::<Vec<_>>(), ["a"], "the other is gone");
         let of_a: Vec<_> = last["a"].iter().map(|bins| requests(bins)).collect();
-        assert_eq!(of_a, [vec![35, 36, 37, 38, 39], vec![600, 600]]);
+        assert_eq!(of_a, [vec![65, 66, 67, 68, 69], vec![600, 600]]);
         assert!(
             last["a"][0].iter().all(|bin| bin.failed == 1 && bin.buckets.iter().sum::<u64>() == bin.requests)
         );

@@ -184,7 +184,10 @@ pub fn read(status: u16, location: Option<&str>, body: &[u8]) -> Result<Answer, 
         parsed => match (problem, parsed) {
             (Some(problem), _) => Err(problem),
             (None, Ok(Body { status: said, data: Some(data), warnings, .. })) if said == "success" => {
-                match warnings.unwrap_or_default() {
+                // Prometheus before 2.54, and Thanos, put remarks about the question among them, which take nothing from the answer
+                let mut warnings = warnings.unwrap_or_default();
+                warnings.retain(|warning| !warning.starts_with("PromQL info:"));
+                match warnings {
                     warnings if warnings.is_empty() => data.read(),
                     warnings => Err(AnswerError::Incomplete(shown(&warnings.join("; ")))),
                 }

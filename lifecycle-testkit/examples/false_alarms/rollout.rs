@@ -16,7 +16,7 @@ const LOOKS: usize = 180;
 const OUTAGE: usize = 30;
 /// Seconds of a bin in which the halves of stable are compared.
 const BIN: u64 = 60;
-/// The hour before the first look.
+/// Before the first look, as many as a rollout asks for.
 const BINS: usize = 60;
 
 /// What the judge made of it.
@@ -32,7 +32,8 @@ impl Rollout {
     /// By this seed; an untempered judge ignores what was measured.
     pub(crate) fn run(cell: &Cell, seed: u64, tempered: bool) -> Result<Self, Problem> {
         let mut world = World { cell, chance: Pcg64Mcg::seed_from_u64(seed), factors: [1.0; 2] };
-        let eta = if tempered { world.dispersion()?.temper() } else { 1.0 };
+        // (where nothing is known the judge goes on untempered)
+        let eta = if tempered { world.dispersion()?.known_temper().unwrap_or(1.0) } else { 1.0 };
         let test = GridTest::of_rates(1.0, eta)?;
         let (mut evidence, mut most) = (Evidence::default(), f64::NEG_INFINITY);
         let outage = Uniform::new(0, LOOKS - OUTAGE)?.sample(&mut world.chance);

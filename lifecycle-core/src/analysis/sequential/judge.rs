@@ -120,7 +120,8 @@ impl SequentialJudge {
     /// What all looks of this step add up to.
     fn weigh(&self, state: &mut SequentialState, together: f64) -> Measurement {
         let share = self.share();
-        let (ln_e, needed) = (together.max(self.alone(state, share)), share.ln_needed());
+        let (alone, needed) = (self.alone(state, share), share.ln_needed());
+        let ln_e = together.max(alone.unwrap_or_default());
         state.ln_e = Finite::new(ln_e).unwrap_or_default();
         state.ln_needed = Finite::new(needed).unwrap_or_default();
         state.failed |= ln_e >= needed;
@@ -132,27 +133,35 @@ impl SequentialJudge {
         let value = total.rate().and_then(Finite::new).unwrap_or_default();
         match state.failed {
             true => Measurement::Fail(value),
-            false if total.requests < self.min_requests => Measurement::Waiting,
+            false if total.requests < self.min_requests || alone.is_none() => Measurement::Waiting,
             false => Measurement::Pass(value),
         }
     }
 
-    /// ln E of what the canary counted while stable had no traffic, against a number or what stable measured before.
-    fn alone(&self, state: &SequentialState, share: Alpha) -> f64 {
+    /// ln E of what the canary counted while stable had no traffic, against a number or what stable measured before; `None`
+    /// when so little of stable is known that nothing could be found.
+    fn alone(&self, state: &SequentialState, share: Alpha) -> Option<f64> {
         let eta = state.eta();
         let ln_e = |at: usize, counts: &Counts| {
             let rate = match self.question.objective() {
                 Some(rate) => rate,
                 None => {
-                    let base = state.base.get(at)?.highest_rate(share)?;
-                    base * self.question.tolerated()
+                    let (base, tolerated) = (state.base.get(at)?, self.question.tolerated());
+                    if base.rate()? * tolerated >= 1.0 {
+                        // whatever fails is tolerated
+                        return Some(0.0);
+                    }
+                    // (any one of the bounds may have been low by chance)
+                    base.highest_rate(share.shared_by(state.alone.len()), eta)? * tolerated
                 }
             };
             ObjectiveTest::new(rate, eta).ok().map(|test| test.ln_e(*counts))
         };
-        let all = state.alone.iter().enumerate();
-        // what cannot be tested is no evidence
-        crate::stats::ln_mean(all.map(|(at, counts)| ln_e(at, counts).unwrap_or(0.0)))
+        let each: EachBound<Option<f64>> =
+            state.alone.iter().enumerate().map(|(at, counts)| ln_e(at, counts)).collect();
+        let nothing = !each.is_empty() && each.iter().all(Option::is_none);
+        // (what cannot be tested beside what can is no evidence)
+        (!nothing).then(|| crate::stats::ln_mean(each.iter().map(|ln_e| ln_e.unwrap_or_default())))
     }
 
     /// The share of this step's alpha of each of the tests that are made: of both arms at the same time, of the canary

@@ -2,7 +2,7 @@
 
 use crate::analysis::{Arm, Bound, Check, Comparison, Metric};
 use crate::backend::{Counted, Histogram, Signal};
-use crate::stats::Counts;
+use crate::stats::{Counts, RATES};
 
 /// What a check asks, as a test of counts. Checks that ask something else are judged by their measurements.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Question {
     /// - Failed requests against a number, a multiple of stable or of the baseline.
     /// - Latency against a number, a multiple of stable or of the baseline.
     ///
-    /// A multiple below 1 asks the canary to be better than stable, which is none of a judge's that looks for harm.
+    /// A multiple of failed requests is below 1,000. A multiple below 1 asks the canary to be better than stable, which is none of a judge's that looks for harm.
     pub(crate) fn of(check: &Check) -> Option<Self> {
         if check.arm() != Arm::Canary {
             return None;
@@ -42,7 +42,11 @@ impl Question {
         let can_be_tested = match (of, against) {
             (Of::Failures, Bound::Value(rate)) => rate > 0.0 && rate < 1.0,
             (Of::Slow(_), Bound::Value(seconds)) => seconds > 0.0,
-            (_, Bound::Stable(factor) | Bound::Baseline(factor)) => factor >= 1.0,
+            // (a factor above the grid could never be found to be exceeded)
+            (Of::Failures, Bound::Stable(factor) | Bound::Baseline(factor)) => {
+                factor >= 1.0 && RATES.last().is_some_and(|last| factor < *last)
+            }
+            (Of::Slow(_), Bound::Stable(factor) | Bound::Baseline(factor)) => factor >= 1.0,
         };
         can_be_tested.then_some(Self { of, against })
     }

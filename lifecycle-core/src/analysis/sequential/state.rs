@@ -65,8 +65,9 @@ impl SequentialState {
     /// The state for the next step.
     pub(crate) fn anew(&self) -> Self {
         let Self { temper, bounds, no_bound, base, stable, .. } = self;
-        let served = stable.first().is_some_and(|counts| counts.requests > 0);
-        let base = if served { stable } else { base };
+        let requests = |counts: &[Counts]| counts.first().map_or(0, |counts| counts.requests);
+        // (of fewer requests less is known, and the canary is held against the highest rate that is to be reckoned with)
+        let base = if requests(stable) > requests(base) { stable } else { base };
         Self { temper: *temper, bounds: *bounds, no_bound: *no_bound, base: *base, ..Self::default() }
     }
 

@@ -11,10 +11,7 @@ use crate::time::Millis;
 pub(crate) const BIN: Millis = Millis::from_secs(60);
 
 /// How many bins are asked for.
-pub(crate) const BINS: u32 = 30;
-
-/// With fewer bins that say something nothing is estimated.
-const LEAST_BINS: usize = 5;
+pub(crate) const BINS: u32 = 60;
 
 /// The temper of a test, and where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,11 +51,10 @@ impl Temper {
         };
         let halves: Vec<Halves> =
             (0..bins).map(|back| Halves { a: half(0, back), b: half(1, back) }).collect();
-        let dispersion = Dispersion::of(&halves);
-        if dispersion.bins < LEAST_BINS {
-            return Self::unknown();
+        match Dispersion::of(&halves).known_temper() {
+            Some(eta) => Self { eta: Finite::new(eta).unwrap_or_else(one), known: true },
+            None => Self::unknown(),
         }
-        Self { eta: Finite::new(dispersion.temper()).unwrap_or_else(one), known: true }
     }
 }
 

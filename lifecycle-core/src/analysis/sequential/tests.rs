@@ -75,6 +75,7 @@ fn checks_that_count_requests_are_questions_and_no_others() {
         "error_rate < 0%",
         "error_rate < 100%",
         "error_rate < 0.5x stable",
+        "error_rate < 1000x stable",
         "success_rate > 0.9x stable",
         "p95_latency > 5ms",
         "queue < 10",
@@ -188,6 +189,42 @@ fn the_time_of_an_outage_is_counted_with_the_requests_that_came_in_it() {
     bench.now += 10_000;
     bench.look(counts(0, 100), Some(counts(1, 900)));
     assert_eq!(bench.state.counted, Millis(LOOK.get() * 6));
+}
+
+#[test]
+fn a_short_step_does_not_replace_what_more_requests_have_said_of_stable() {
+    let mut bench = Bench::new("error_rate <= 1x stable", rules(0.01));
+    bench.look(counts(0, 100), Some(counts(1, 900)));
+    let short =
+        SequentialState { base: [Counts::new(90, 90_000).unwrap()].into_iter().collect(), ..bench.state };
+    assert_eq!(short.anew().base[..], [Counts::new(90, 90_000).unwrap()]);
+    let long = SequentialState { base: [Counts::new(1, 100).unwrap()].into_iter().collect(), ..bench.state };
+    assert_eq!(long.anew().base[..], [Counts::new(1, 900).unwrap()]);
+}
+
+#[test]
+fn held_against_next_to_nothing_nothing_passes() {
+    let verdict = |failed, requests| {
+        let mut bench = Bench::new("error_rate <= 1x stable", rules(0.01));
+        bench.judge.full = true;
+        bench.state.base = [Counts::new(failed, requests).unwrap()].into_iter().collect();
+        bench.look(counts(0, 1000), None)
+    };
+    assert_eq!(verdict(0, 10), Some(Measurement::Waiting));
+    assert!(matches!(verdict(0, 1000), Some(Measurement::Pass(_))));
+    // (whatever it is, no more than all requests can fail)
+    assert!(matches!(verdict(10, 10), Some(Measurement::Pass(_))));
+}
+
+#[test]
+fn a_bound_of_stable_errs_in_all_bounds_together_and_allows_for_clumps() {
+    let counts = Counts::new(90, 90_000).unwrap();
+    let alpha = Alpha::DEFAULT;
+    let highest = |parts, temper| counts.highest_rate(alpha.shared_by(parts), temper).unwrap();
+    assert!(highest(4, 1.0) > highest(1, 1.0) && highest(1, 0.2) > highest(1, 1.0));
+    // so many clumps of five, by the same bound
+    let clumps = Counts::new(18, 18_000).unwrap().highest_rate(alpha, 1.0).unwrap();
+    assert!((highest(1, 0.2) - clumps).abs() < 1e-12);
 }
 
 #[test]

@@ -35,8 +35,12 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
         return None;
     }
     turn.wake_in(next_look(turn));
+    let delay = turn.plan.analysis.initial_delay.left(turn.state.progress.in_step);
+    if !delay.is_zero() {
+        turn.wake_in(delay);
+    }
     if turn.seen.health.is_empty() {
-        if sequential::begins(turn.plan, &turn.state) {
+        if sequential::begins(turn.plan, &turn.state, Millis::ZERO) {
             let again = sequential::was_asked(turn);
             turn.wake_in(if again { BEGIN } else { Millis::ZERO });
         }
@@ -52,12 +56,15 @@ pub(in super::super) fn look(turn: &mut Turn<'_>) -> Option<BackReason> {
         told::idle(turn);
         return None;
     }
+    let had_data = super::all_have_data(turn);
     let worst = measure(turn, since);
     let quiet = !super::all_have_data(turn);
+    // (of a minute without requests it is known only at its end that it was without data)
+    let lost = if had_data { since.max(super::uncounted(turn)) } else { since };
     let progress = &mut turn.state.progress;
     if quiet {
         progress.no_data += since;
-        progress.baked = progress.baked.left(since);
+        progress.baked = progress.baked.left(lost);
     } else {
         progress.no_data = Millis::ZERO;
     }

@@ -17,7 +17,7 @@ use super::event::BackReason;
 use super::hooks::{self, HookState};
 use super::state::State;
 use super::turn::Turn;
-use crate::analysis::{Arm, Bound, Check, CheckState, Measurement};
+use crate::analysis::{Arm, Bound, Check, CheckState, Measurement, SequentialState};
 use crate::backend::HookPoint;
 use crate::plan::{Mode, Plan};
 use crate::time::Millis;
@@ -67,7 +67,8 @@ pub(super) fn ask(turn: &mut Turn<'_>, settled_before: bool) -> Gate {
         return Gate::Baking(if has_data { left.min(next_look(turn)) } else { next_look(turn) });
     }
     let evidence = if judged {
-        match evidence(turn) {
+        // (what a check said before the silence is no evidence of what came in it)
+        match evidence(turn).filter(|_| uncounted(turn).is_zero()) {
             Some(evidence) => evidence,
             None => {
                 turn.wake_in(next_look(turn));
@@ -87,6 +88,15 @@ fn all_have_data(turn: &Turn<'_>) -> bool {
     plan.analysis.checks.iter().zip(&state.progress.checks).all(|(check, said)| {
         has_data(said) || !applies(check, plan, state) || plan.analysis.is_dry_run(check)
     })
+}
+
+/// For how long nothing was counted of a check that decides, until the last look.
+fn uncounted(turn: &Turn<'_>) -> Millis {
+    let (plan, state) = (turn.plan, &turn.state);
+    let checks = plan.analysis.checks.iter().zip(&state.progress.checks);
+    let decide = checks.filter(|(check, _)| applies(check, plan, state) && !plan.analysis.is_dry_run(check));
+    let silent = decide.filter_map(|(_, said)| said.sequential.as_deref().map(SequentialState::silent));
+    silent.max().unwrap_or_default()
 }
 
 fn has_data(check: &CheckState) -> bool {

@@ -21,7 +21,7 @@ pub(in super::super) fn queries(plan: &Plan, state: &State, now: Timestamp) -> V
     let analysis = &plan.analysis;
     let dt = elapsed(plan, state, now);
     let progress = &state.progress;
-    let overdue = progress.since_look + dt >= analysis.interval || sequential::begins(plan, state);
+    let overdue = progress.since_look + dt >= analysis.interval || sequential::begins(plan, state, dt);
     let judged = has_traffic(plan, state, state.canary) && state.hold(plan).gate;
     // (what is compared with is measured before)
     let too_early = judged && progress.in_step + dt < analysis.initial_delay;

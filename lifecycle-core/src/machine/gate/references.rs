@@ -30,9 +30,9 @@ pub(in super::super) fn references_taken(turn: &mut Turn<'_>) -> bool {
     };
     let no_bound = |at: usize| progress.checks.get(at)?.sequential.as_ref()?.no_bound;
     let checks = plan.analysis.checks.iter().enumerate();
-    // (what decides nothing, and never can be judged, is not waited for)
-    let never = |(at, check): &(usize, &Check)| plan.analysis.is_dry_run(check) && no_bound(*at).is_some();
-    let mut missing = checks.filter(is_missing).filter(|one| !never(one)).peekable();
+    // (what decides nothing is not waited for)
+    let decides = |(_, check): &(usize, &Check)| !plan.analysis.is_dry_run(check);
+    let mut missing = checks.filter(decides).filter(is_missing).peekable();
     if missing.peek().is_none() {
         return true;
     }

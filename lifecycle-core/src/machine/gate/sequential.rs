@@ -14,6 +14,7 @@ use crate::machine::state::State;
 use crate::machine::turn::Turn;
 use crate::plan::{Hold, Mode, Plan, Weight};
 use crate::stats::Alpha;
+use crate::time::Millis;
 
 /// How the checks are judged in the step that the rollout is in.
 pub(super) struct Judges {
@@ -83,8 +84,8 @@ pub(super) fn counts(plan: &Plan, state: &State) -> bool {
     }
 }
 
-/// Is the first look of this step to be taken at once? What comes from then on counts.
-pub(super) fn begins(plan: &Plan, state: &State) -> bool {
+/// Is the first look of this step to be taken at once, so long after this state? What comes from then on counts.
+pub(super) fn begins(plan: &Plan, state: &State, dt: Millis) -> bool {
     let waits = |(check, state): (&Check, &CheckState)| {
         let Some((known, question)) = state.sequential.as_deref().zip(Question::of(check)) else {
             return false;
@@ -94,6 +95,7 @@ pub(super) fn begins(plan: &Plan, state: &State) -> bool {
     };
     plan.analysis.sequential.is_some()
         && state.paused.is_none()
+        && state.progress.in_step + dt >= plan.analysis.initial_delay
         && counts(plan, state)
         && plan.analysis.checks.iter().zip(&state.progress.checks).any(waits)
 }
@@ -120,14 +122,16 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
         let state = turn.state.progress.checks[at].sequential.get_or_insert_default();
         let question = judge.question;
         let mut newly = None;
-        let of_stable = |wanted: fn(&Span) -> bool| {
+        let of_stable = |wanted: &dyn Fn(&Span) -> bool| {
             let signal = question.signal();
             let answers =
                 seen.health.iter().filter(move |said| said.arm == Arm::Stable && said.signal == signal);
             answers.filter(move |said| wanted(&said.span)).find_map(|said| said.reading.as_ref().ok())
         };
-        let may_take = untouched || question.is_relative() || !state.has_base();
-        if let Some(reading) = of_stable(|span| matches!(span, Span::Window(_)))
+        // once: what is taken again while stable loses its traffic is no draw of its own, and the fewer requests the worse.
+        // (other checks ask for other windows)
+        let may_take = untouched || (question.is_relative() && !state.has_base());
+        if let Some(reading) = of_stable(&|span| *span == Span::Window(plan.analysis.window))
             && question.needs_stable()
             && may_take
             && requests(reading) >= plan.analysis.min_requests.max(1)
@@ -136,7 +140,7 @@ pub(super) fn prepare(turn: &mut Turn<'_>) {
             state.take_base(question, reading);
             newly = state.no_bound.filter(|_| before.is_none());
         }
-        let replicas = of_stable(|span| matches!(span, Span::Replicas { .. }));
+        let replicas = of_stable(&|span| matches!(span, Span::Replicas { .. }));
         take_temper(state, &judge, replicas, has_stable);
         if let Some(no_bound) = newly {
             tell(turn, check, no_bound);

@@ -225,6 +225,27 @@ fn a_histogram_by_which_a_latency_cannot_be_judged_is_the_reason_of_the_pause() 
 }
 
 #[test]
+fn a_dry_run_does_not_wait_for_what_stable_does_not_say() {
+    for rules in [sequential, analysis] {
+        for against in ["stable", "baseline"] {
+            let mut analysis = rules(&["no_critical_alerts", &format!("p95_latency < 1.2x {against}")]);
+            analysis.dry_run = vec![analysis.checks[1].clone()];
+            let plan = PlanBuilder::new("canary", Mode::Routed { dynamic_stable: false })
+                .step(Hold::new(Weight::new(10).unwrap(), Millis::from_secs(60)))
+                .step(Hold::new(Weight::FULL, Millis::from_secs(60)))
+                .analysis(analysis)
+                .build()
+                .unwrap();
+            let mut world = World::serving(plan, 10);
+            world.update("2.0.0");
+            // (nothing says how long requests take)
+            world.run(Millis::from_secs(60 * 20));
+            assert_eq!(world.stable().as_deref(), Some("2.0.0"), "{against}: {:?}", world.names());
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_does_not_wait_for_bounds() {
     let mut analysis = sequential(&["no_critical_alerts", "p95_latency < 1.2x stable"]);
     analysis.dry_run = vec![analysis.checks[1].clone()];

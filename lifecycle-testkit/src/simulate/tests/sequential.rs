@@ -1,5 +1,11 @@
 //! Rollouts that the sequential judge decides.
 
+use std::collections::BTreeMap;
+
+use lifecycle_core::driver::Tick;
+use lifecycle_core::machine::State;
+use lifecycle_core::time::Timestamp;
+
 use super::*;
 
 /// Ten replicas with this strategy and the sequential judge.
@@ -111,6 +117,56 @@ fn a_dry_run_is_told_and_decides_nothing() {
     assert_eq!(outcome.outcome, "promoted");
     let dry = told.iter().filter(|told| told.starts_with("Fail") && told.ends_with("(dry run)")).count();
     assert!(dry >= 2, "{told:#?}");
+}
+
+#[test]
+fn what_other_checks_ask_of_stable_is_not_what_the_canary_alone_is_held_against() {
+    let more = ", checks: [\"error_rate <= 1x stable\", \"success_rate >= 0.99x stable\"]";
+    let rest = "events: [{at: 110m, set: {version: 1.5.0, errorRate: 0.7%}}]";
+    assert_eq!(ends(&sequential("canary", more), rest, 0..3), ["rolledBack"; 3]);
+}
+
+/// What the newest look at each check said, when a gate passed.
+#[derive(Default)]
+struct Gates {
+    ticks: u64,
+    newest: BTreeMap<String, bool>,
+    passed: Vec<bool>,
+}
+
+impl Watch for Gates {
+    fn ticked(&mut self, _: Timestamp, tick: &Tick, _: &State) {
+        self.ticks += 1;
+        for look in &tick.looks {
+            self.newest.insert(look.check.to_string(), look.measurement.is_some());
+        }
+        let passed = tick.events.iter().any(|event| event.kind.name() == "GatePassed");
+        if passed {
+            self.passed.push(self.newest.values().all(|counted| *counted));
+        }
+    }
+}
+
+#[test]
+fn a_gate_passes_by_a_look_that_counted_and_not_in_a_silence() {
+    let fields = sequential("canary", ", minRequests: 1, checks: [\"error_rate <= 1x stable\"]");
+    let rare = scenario("cluster: {trafficRps: 0.6}");
+    let mut gates = Gates::default();
+    let mut simulation = Simulation::new(&spec(&fields), &rare, 0).unwrap().explained();
+    simulation.run_with(&mut gates);
+    assert!(!gates.passed.is_empty() && gates.passed.iter().all(|counted| *counted), "{:?}", gates.passed);
+}
+
+#[test]
+fn an_initial_delay_is_waited_for_without_looking_at_the_clock() {
+    let ticks = |delay: &str| {
+        let mut gates = Gates::default();
+        let fields = sequential("canary", delay);
+        Simulation::new(&spec(&fields), &scenario(""), 0).unwrap().run_with(&mut gates);
+        gates.ticks
+    };
+    let (without, with) = (ticks(""), ticks(", initialDelay: 8m"));
+    assert!(with < without + without / 4, "{with} of {without}");
 }
 
 #[test]
