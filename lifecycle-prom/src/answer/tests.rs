@@ -92,10 +92,10 @@ fn what_is_no_answer_says_what_it_is() {
         assert!(error.message.contains(said), "{status} {body:.100}: {error}");
         assert!(!error.message.contains('\n') && error.message.len() < 500, "{error}");
     }
-    assert_eq!(
-        read(200, None, with(r#","warnings":[],"infos":["x"]"#).as_bytes()),
-        Ok(Answer::Vector(vec![]))
-    );
+    let remark = r#","warnings":["PromQL info: metric might not be a counter, name does not end in _total: \"x\" (1:2)"]"#;
+    for remarks in [r#","warnings":[],"infos":["x"]"#, remark] {
+        assert_eq!(read(200, None, with(remarks).as_bytes()), Ok(Answer::Vector(vec![])), "{remarks}");
+    }
     let bytes = read(200, None, &[0xff, 0xfe, 0, 1]).unwrap_err();
     assert_eq!(bytes.kind(), Invalid);
 }

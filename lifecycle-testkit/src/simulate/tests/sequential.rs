@@ -169,6 +169,43 @@ fn an_initial_delay_is_waited_for_without_looking_at_the_clock() {
     assert!(with < without + without / 4, "{with} of {without}");
 }
 
+/// How much evidence fails each check, by step, of each look that counted.
+#[derive(Default)]
+struct Needed(BTreeMap<(usize, String), u64>);
+
+impl Watch for Needed {
+    fn ticked(&mut self, _: Timestamp, tick: &Tick, state: &State) {
+        for look in &tick.looks {
+            let needed =
+                look.message.split_once(" of the ").and_then(|(_, rest)| rest.split_once(" that fail it"));
+            if let Some((needed, _)) = needed.filter(|_| look.measurement.is_some()) {
+                self.0.insert((state.progress.step, look.check.to_string()), needed.parse().unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn alpha_is_split_over_the_steps_and_over_the_checks_that_decide() {
+    let needed = |more: &str| {
+        let mut needed = Needed::default();
+        let mut simulation =
+            Simulation::new(&spec(&sequential("canary", more)), &scenario(""), 0).unwrap().explained();
+        simulation.run_with(&mut needed);
+        needed.0.into_iter().map(|((step, check), needed)| (step, check, needed)).collect::<Vec<_>>()
+    };
+    let (errors, slow) =
+        ("error_rate <= 1x stable".to_owned(), "latency_p95_canary <= 1.2x stable".to_owned());
+    let both = [(0, 260), (1, 1300), (2, 7800)];
+    let both = both.into_iter().flat_map(|(step, of)| [(step, errors.clone(), of), (step, slow.clone(), of)]);
+    // 2 checks x (1/260 + 1/1300 + 3/7800) is 0.01: in the last step, with all traffic, three tests share it
+    assert_eq!(needed(""), both.collect::<Vec<_>>());
+    let one = [(0, 130), (1, 650), (2, 3900)].map(|(step, of)| (step, errors.clone(), of));
+    let dry = ", dryRun: [\"latency_p95_canary <= 1.2x stable\"], checks: [\"error_rate <= 1x stable\"]";
+    let decide: Vec<_> = needed(dry).into_iter().filter(|(_, check, _)| *check == errors).collect();
+    assert_eq!(decide, one);
+}
+
 #[test]
 fn a_first_deployment_is_judged_by_its_numbers() {
     let first = |rest: &str| {
