@@ -18,6 +18,11 @@ pub enum NoBound {
         /// The first bound, in microseconds.
         lowest_us: u64,
     },
+    /// The next bound is so far above what the latency is compared with that it says nothing of it.
+    Far {
+        /// That bound, in microseconds.
+        next_us: u64,
+    },
     /// It ends before what the latency is compared with.
     Ends {
         /// The first bound, in microseconds.
@@ -38,18 +43,24 @@ impl NoBound {
 
     /// The sentence for people about this check.
     pub(crate) fn say(self, check: &Check) -> String {
+        let wanted = match check.bound() {
+            Bound::Value(value) => seconds(value),
+            Bound::Stable(factor) => format!("{}x stable", number(factor)),
+            Bound::Baseline(factor) => format!("{}x baseline", number(factor)),
+        };
         let why = match self {
             Self::Missing => "the histogram has no bounds".to_owned(),
             Self::Begins { lowest_us } => {
                 let lowest = shown(lowest_us);
                 format!("none of stable's requests is slower than {lowest}, the first bound of the histogram")
             }
+            Self::Far { next_us } => {
+                let next = shown(next_us);
+                format!(
+                    "the first bound of the histogram that is as high as {wanted} is {next}, which is far above it"
+                )
+            }
             Self::Ends { lowest_us, highest_us } => {
-                let wanted = match check.bound() {
-                    Bound::Value(value) => seconds(value),
-                    Bound::Stable(factor) => format!("{}x stable", number(factor)),
-                    Bound::Baseline(factor) => format!("{}x baseline", number(factor)),
-                };
                 let bounds = format!("{} to {}", shown(lowest_us), shown(highest_us));
                 format!("no bound of the histogram is as high as {wanted} (its bounds: {bounds})")
             }

@@ -5,6 +5,9 @@ use super::state::{EachBound, MOST};
 use crate::analysis::{Bound, NoBound};
 use crate::backend::Histogram;
 
+/// How many times as high as what is compared a bound may be: those of Istio and Envoy are up to five times the one before.
+const FAR: f64 = 5.0;
+
 impl Question {
     /// The bounds to be tested, chosen from what stable measured before the first look (or from the canary's own bounds,
     /// which are no data, where a number says what is slow). None of failed requests, or of a histogram that makes no sense.
@@ -25,6 +28,9 @@ impl Question {
         let factor = match self.against {
             Bound::Value(seconds) => {
                 let us = at_least(seconds * 1e6).ok_or_else(|| NoBound::ends(histogram))?;
+                if us as f64 > seconds * 1e6 * FAR {
+                    return Err(NoBound::Far { next_us: us });
+                }
                 return Ok([SlowBeyond { canary_us: us, stable_us: us }].into_iter().collect());
             }
             Bound::Stable(factor) | Bound::Baseline(factor) => factor,
@@ -36,7 +42,11 @@ impl Question {
             let canary_us = at_least(stable_us as f64 * factor)?;
             Some((slow, SlowBeyond { canary_us, stable_us }))
         });
-        let all: Vec<_> = all.collect();
+        let is_far = |bound: &SlowBeyond| bound.canary_us as f64 > bound.stable_us as f64 * factor * FAR;
+        let (far, all): (Vec<_>, Vec<_>) = all.partition(|(_, bound)| is_far(bound));
+        if let (Some((_, bound)), true) = (far.last(), all.is_empty()) {
+            return Err(NoBound::Far { next_us: bound.canary_us });
+        }
         let near = |slow: f64| slow >= share / 5.0 && slow <= (share * 2.0).min(0.75);
         let mut within: Vec<_> =
             all.iter().filter(|(slow, _)| near(*slow)).map(|(_, bound)| *bound).collect();

@@ -206,6 +206,14 @@ fn a_histogram_by_which_a_latency_cannot_be_judged_is_the_reason_of_the_pause() 
     let two_seconds = &format!("{no_bound} 2s (its bounds: 5ms to 500ms)");
     check(sequential(&["p95_latency < 2s"]), bounds, counts, 10, two_seconds);
     check(analysis(&["p95_latency < 2s"]), bounds, counts, 10, two_seconds);
+    let far = |wanted| {
+        format!(
+            "p95_latency cannot be judged: the first bound of the histogram that is as high as {wanted} is 500ms, \
+             which is far above it"
+        )
+    };
+    check(sequential(&["p95_latency < 20ms"]), &[5, 500], &[5000, 2000, 0], 10, &far("20ms"));
+    check(sequential(&["p95_latency < 1.2x stable"]), &[5, 500], &[5000, 2000, 0], 0, &far("1.2x stable"));
     let ten_times = &format!("{no_bound} 10x stable (its bounds: 100ms to 500ms)");
     check(sequential(&["p95_latency < 10x stable"]), &bounds[1..], &counts[1..], 0, ten_times);
     check(
