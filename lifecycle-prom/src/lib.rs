@@ -55,10 +55,12 @@
 //! | buckets that make no histogram | error, invalid | `Buckets` |
 //! | a native histogram where none is expected, or the other way round | error, invalid | `NativeHistogram`, `NotNative` |
 //! | empty: no series, or none with a scrape in the window | [`Reading::NoData`] | |
+//! | not scraped any more: the scrapes of all replicas fail, or all are gone; in a window | [`Reading::NoData`] | |
 //! | series without traffic | a count of 0 requests | |
 //! | stale: the newest scrape is older than 150 s | error, transient | `Stale` |
-//! | a part of the pods was not measured | error, transient | `Partial` |
+//! | a part of the pods was not measured, of saturation and restarts | error, transient | `Partial` |
 //! | the same, and they are younger than the window | [`Reading::NoData`] | |
+//! | a part of the replicas is not scraped any more, in a window | counts, of those up to their last scrape | |
 //! | a counter was reset, in a window | counts, estimated | |
 //! | a counter was reset, or nothing can be told, since a mark | [`Reading::Increase`] without a count | |
 //! | the clock of Prometheus is behind a mark | error, transient | `Clock` |

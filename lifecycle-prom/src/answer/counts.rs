@@ -3,15 +3,17 @@
 use lifecycle_core::backend::{Counts, Reading};
 
 use super::arm::Arm;
-use super::{Answer, AnswerError, COUNT, FAILED, Series, age};
+use super::{Answer, AnswerError, COUNT, FAILED, Series, is_live};
 use crate::metrics::Metrics;
 
 /// The requests of this arm in a window.
 pub(crate) fn read(answer: &Answer, metrics: &Metrics, arm: &Arm) -> Result<Reading, AnswerError> {
     let series = answer.vector()?;
     let Some(Counts { requests, failed, .. }) = of(series, arm)? else { return Ok(Reading::NoData) };
-    age(series, metrics, arm)?;
-    Ok(Reading::Counts { requests, failed })
+    Ok(match is_live(series, metrics, arm)? {
+        true => Reading::Counts { requests, failed },
+        false => Reading::NoData,
+    })
 }
 
 /// The counts among these series; `None` where there are none.

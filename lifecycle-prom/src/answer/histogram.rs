@@ -4,7 +4,7 @@ use lifecycle_core::backend::{Histogram, Reading};
 
 use super::arm::Arm;
 use super::counts::whole;
-use super::{Answer, AnswerError, COUNT, Series, age};
+use super::{Answer, AnswerError, COUNT, Series, is_live};
 use crate::metrics::Metrics;
 
 /// By how much of all requests a bucket may have fewer than the one before it. Where a counter was
@@ -22,8 +22,10 @@ const MAX_BUCKETS: usize = 1000;
 pub(crate) fn read(answer: &Answer, metrics: &Metrics, arm: &Arm) -> Result<Reading, AnswerError> {
     let series = answer.vector()?;
     let Some(histogram) = of(series, metrics, arm)? else { return Ok(Reading::NoData) };
-    age(series, metrics, arm)?;
-    Ok(Reading::Histogram(histogram))
+    Ok(match is_live(series, metrics, arm)? {
+        true => Reading::Histogram(histogram),
+        false => Reading::NoData,
+    })
 }
 
 /// The histogram among these series; `None` where there is none.
@@ -102,14 +104,15 @@ fn bounds(finite: &[(f64, f64)], micros: f64) -> Result<Vec<u64>, AnswerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Series;
+    use crate::answer::SCRAPED;
     use crate::metrics::DurationUnit;
     use crate::target::Target;
 
     fn check(buckets: &[(&str, f64)], unit: DurationUnit) -> Result<Reading, String> {
         let others = Series::new([("revision", "old"), ("le", "7")], 1e6);
         let series = buckets.iter().map(|(le, count)| Series::new([("revision", "a"), ("le", le)], *count));
-        let answer = Answer::Vector(series.chain([others]).collect());
+        let scraped = Series::new([("revision", "a"), (COUNT, SCRAPED)], 0.0);
+        let answer = Answer::Vector(series.chain([others, scraped]).collect());
         let metrics = Metrics::default().durations("d", unit).unwrap();
         let metrics = metrics.namespace_label(None).unwrap().agent_label(None).unwrap();
         let arm = Arm::new(&metrics.series, &Target::new("", ""), "a");

@@ -345,5 +345,12 @@ fn age(series: &[Series], metrics: &Metrics, arm: &Arm) -> Result<(), AnswerErro
     }
 }
 
+/// Is any series of this arm scraped still, as the part [`SCRAPED`] of the answer says, and is that recent enough? What its series
+/// have counted in a window outlives them: it says nothing about now.
+fn is_live(series: &[Series], metrics: &Metrics, arm: &Arm) -> Result<bool, AnswerError> {
+    age(series, metrics, arm)?;
+    Ok(arm.one(series, SCRAPED).is_some())
+}
+
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::arm::Arm;
 use super::counts::whole;
-use super::{Answer, AnswerError, COUNT, Series, age};
+use super::{Answer, AnswerError, COUNT, Series, is_live};
 use crate::metrics::{DurationUnit, Metrics};
 
 /// The finest schema that is handed on: bounds are 9 % apart.
@@ -28,8 +28,11 @@ pub(crate) fn read(answer: &Answer, metrics: &Metrics, arm: &Arm) -> Result<Read
     let Some(one) = arm.of(series).find(|series| series.label(COUNT).is_empty()) else {
         return Ok(Reading::NoData);
     };
-    age(series, metrics, arm)?;
-    one.native()?.histogram(metrics.unit).map(Reading::Histogram)
+    let histogram = one.native()?.histogram(metrics.unit)?;
+    Ok(match is_live(series, metrics, arm)? {
+        true => Reading::Histogram(histogram),
+        false => Reading::NoData,
+    })
 }
 
 /// What was counted between two marks, of what was there at both and what is new; `then` are all that were there at the

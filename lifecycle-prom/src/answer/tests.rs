@@ -111,7 +111,10 @@ fn of(hash: &str, which: &str, value: f64) -> Series {
 
 #[test]
 fn counts_are_those_of_the_arm() {
-    let check = |vector: Vec<Series>| counts::read(&Answer::Vector(vector), &Metrics::default(), &arm());
+    let check = |mut vector: Vec<Series>| {
+        vector.push(of("a", SCRAPED, 0.0));
+        counts::read(&Answer::Vector(vector), &Metrics::default(), &arm())
+    };
     let counted = |requests, failed| Ok(Reading::Counts { requests, failed });
     assert_eq!(check(vec![]), Ok(Reading::NoData));
     assert_eq!(check(vec![of("b", "", 5.0)]), Ok(Reading::NoData));
@@ -150,6 +153,39 @@ fn what_was_scraped_long_ago_says_nothing_about_now() {
         (&error, error.kind()),
         (&AnswerError::Stale { age: Millis(151_000), limit }, ErrorKind::Transient)
     );
+}
+
+#[test]
+fn what_is_not_scraped_any_more_says_nothing_about_now() {
+    let native = || {
+        let wire = r#"{"count":"5","sum":"5","buckets":[[0,"1","2","5"]]}"#;
+        let one = r#"{"namespace":"n","agent":"e","revision":"a"}"#;
+        let body = vector(&format!(r#"{{"metric":{one},"histogram":[0,{wire}]}}"#));
+        match read(200, None, body.as_bytes()) {
+            Ok(Answer::Vector(series)) => series,
+            other => panic!("{other:?}"),
+        }
+    };
+    let bucket = |le: &str| {
+        let mut bucket = of("a", "", 5.0);
+        bucket.labels.insert("le".to_owned(), le.to_owned());
+        bucket
+    };
+    type Read = fn(&Answer, &Metrics, &Arm) -> Result<Reading, AnswerError>;
+    let cases: [(Read, Vec<Series>); 3] = [
+        (counts::read, vec![of("a", "", 5.0), of("a", FAILED, 5.0)]),
+        (histogram::read, vec![bucket("0.1"), bucket("+Inf")]),
+        (native::read, native()),
+    ];
+    for (read, counted) in cases {
+        let check = |scraped: &str| {
+            let vector = [counted.clone(), vec![of(scraped, SCRAPED, 0.0)]].concat();
+            read(&Answer::Vector(vector), &Metrics::default(), &arm())
+        };
+        let live = check("a");
+        assert!(matches!(live, Ok(Reading::Counts { .. } | Reading::Histogram(_))), "{live:?}");
+        assert_eq!(check("b"), Ok(Reading::NoData), "the other arm is scraped");
+    }
 }
 
 #[test]

@@ -19,7 +19,13 @@
 //! everything that was scraped has arrived ([`Clock`]). The third rule needs the series `up` with the
 //! labels of the metrics; where they are not the target's own the fourth applies.
 //!
-//! No series at all, or none with a scrape in the window, is no data.
+//! No series at all, none with a scrape in the window, or none that is there still when the window ends, is no data: where the
+//! scrapes of all replicas of a revision fail, or all of them are gone, what they have counted before says nothing about now.
+//!
+//! Where some of its replicas are still scraped, those that are not count up to their last scrape. One whose scrapes begin to
+//! fail is not told apart from one that ends, as replicas do whenever fewer are wanted or a newer version takes their place: on its
+//! way out it may fail scrapes for as long as it may take to end. So a revision of which only a part is scraped is no error; that
+//! `up` is 0 for some targets is for an alert to say.
 //!
 //! Native histograms ([`Metrics::native_durations`](crate::Metrics::native_durations)) are exact since an earlier answer only. Over a window they are what
 //! Prometheus' `increase` estimates: it does not subtract them in every version.

@@ -18,6 +18,7 @@ async fn one_question_answers_for_both_arms() {
             format!(r#"{{"metric":{{{labels}}},"value":[1,"{value}"]}}"#)
         };
         let all = [count("aaa", "", 995), count("aaa", "failed", 5), count("bbb", "", 200)];
+        let all = [&all[..], &["aaa", "bbb"].map(|hash| count(hash, "scraped", 1))].concat();
         Reply::new(200, &success(&all.join(",")))
     })
     .await;

@@ -26,7 +26,9 @@ async fn counting() -> Server {
 fn counts(request: &str) -> String {
     let count = |agent: &String| {
         let labels = format!(r#""namespace":"default","agent":"{agent}","revision":"aaa""#);
-        format!(r#"{{"metric":{{{labels}}},"value":[999,"{}"]}}"#, agent.trim_start_matches('e'))
+        let counted = agent.trim_start_matches('e');
+        let scraped = format!(r#"{{"metric":{{{labels},"lifecycle_count":"scraped"}},"value":[999,"999"]}}"#);
+        format!(r#"{{"metric":{{{labels}}},"value":[999,"{counted}"]}},{scraped}"#)
     };
     agents(request).iter().map(count).collect::<Vec<_>>().join(",")
 }

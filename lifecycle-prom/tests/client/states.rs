@@ -124,10 +124,17 @@ async fn a_part_of_the_pods_is_a_state_of_its_own() {
 #[tokio::test]
 async fn what_is_no_error_is_no_error() {
     let counts = Reading::Counts { requests: 0, failed: 0 };
+    let of = |count: &str, value: u32| {
+        let labels = r#""namespace":"default","agent":"edge","revision":"aaa""#;
+        format!(r#"{{"metric":{{{labels},"lifecycle_count":"{count}"}},"value":[999,"{value}"]}}"#)
+    };
+    let live = [of("", 0), of("scraped", 999)].join(",");
     for (reply, query, expected) in [
         (Reply::new(200, &success("")), query(Signal::Requests, "aaa", WINDOW), Reading::NoData),
         (Reply::new(200, &success("")), query(named("depth"), "aaa", WINDOW), Reading::NoData),
-        (vector("", "0"), query(Signal::Requests, "aaa", WINDOW), counts),
+        (Reply::new(200, &success(&live)), query(Signal::Requests, "aaa", WINDOW), counts),
+        // it is not scraped any more
+        (vector("", "7"), query(Signal::Requests, "aaa", WINDOW), Reading::NoData),
         (vector("", "+Inf"), query(named("depth"), "aaa", WINDOW), Reading::Scalar(f64::INFINITY)),
     ] {
         let server = Server::prometheus(move |_| reply.clone()).await;

@@ -5,7 +5,7 @@ use lifecycle_core::time::Millis;
 use lifecycle_prom::query::{Clock, Questions};
 use lifecycle_prom::{Metrics, Target};
 
-use super::promtool::{Document, count, parts};
+use super::promtool::{Document, count};
 use super::support::query;
 
 /// Series of one replica, as promtool writes them: `1+2x3` is 1 3 5 7, `_` no sample, `stale` the end of a
@@ -18,15 +18,18 @@ struct Case {
     failed: &'static str,
     /// Requests and failed ones, `None` for no such series.
     expected: (Option<f64>, Option<f64>),
+    /// When its newest live series was scraped, `None` where none is live.
+    scraped: Option<f64>,
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         name: "known before",
         up: "1x60",
         ok: "7+30x60",
         failed: "5+1x60",
         expected: (Some(651.0), Some(21.0)),
+        scraped: Some(900.0),
     },
     Case {
         name: "no traffic",
@@ -34,6 +37,7 @@ const CASES: [Case; 13] = [
         ok: "123456x60",
         failed: "7x60",
         expected: (Some(0.0), Some(0.0)),
+        scraped: Some(900.0),
     },
     Case {
         name: "no series of failures",
@@ -41,14 +45,16 @@ const CASES: [Case; 13] = [
         ok: "30x60",
         failed: "_x60",
         expected: (Some(0.0), None),
+        scraped: Some(900.0),
     },
-    Case { name: "no series", up: "1x60", ok: "_x60", failed: "_x60", expected: (None, None) },
+    Case { name: "no series", up: "1x60", ok: "_x60", failed: "_x60", expected: (None, None), scraped: None },
     Case {
         name: "the first failures are one burst",
         up: "1x60",
         ok: "0+30x60",
         failed: "_x49 80x10",
         expected: (Some(710.0), Some(80.0)),
+        scraped: Some(900.0),
     },
     Case {
         name: "a replica that is new, seen from its start",
@@ -56,6 +62,7 @@ const CASES: [Case; 13] = [
         ok: "_x50 0+30x9",
         failed: "_x53 2 2 3 3 3 3 3",
         expected: (Some(273.0), Some(3.0)),
+        scraped: Some(885.0),
     },
     Case {
         name: "a replica that was found late, whose past is not known",
@@ -63,6 +70,7 @@ const CASES: [Case; 13] = [
         ok: "_x50 5000+30x9",
         failed: "_x50 4000x9",
         expected: (Some(270.0), Some(0.0)),
+        scraped: Some(885.0),
     },
     Case {
         name: "a replica that was scraped once",
@@ -70,6 +78,7 @@ const CASES: [Case; 13] = [
         ok: "_x59 5000",
         failed: "_x60",
         expected: (Some(0.0), None),
+        scraped: Some(885.0),
     },
     Case {
         name: "a failed scrape where the window begins",
@@ -77,6 +86,7 @@ const CASES: [Case; 13] = [
         ok: "9000+30x38 stale _ 10230+30x19",
         failed: "9000x38 stale _ 9000x19",
         expected: (Some(570.0), Some(0.0)),
+        scraped: Some(900.0),
     },
     Case {
         name: "a failed scrape in the window",
@@ -84,6 +94,7 @@ const CASES: [Case; 13] = [
         ok: "0+30x49 stale 1530+30x9",
         failed: "5x49 stale 6x9",
         expected: (Some(631.0), Some(1.0)),
+        scraped: Some(900.0),
     },
     Case {
         name: "a series that was lost where the window begins, and found again",
@@ -91,6 +102,7 @@ const CASES: [Case; 13] = [
         ok: "7+30x37 stale _ _ 1500+30x19",
         failed: "_x60",
         expected: (Some(570.0), None),
+        scraped: Some(900.0),
     },
     Case {
         name: "a replica that is gone",
@@ -98,6 +110,15 @@ const CASES: [Case; 13] = [
         ok: "0+30x50 stale",
         failed: "1x50 stale",
         expected: (Some(330.0), Some(0.0)),
+        scraped: None,
+    },
+    Case {
+        name: "a replica whose scrapes fail",
+        up: "1x50 0x9",
+        ok: "0+30x50 stale",
+        failed: "1x50 stale",
+        expected: (Some(330.0), Some(0.0)),
+        scraped: None,
     },
     Case {
         name: "a replica that has been gone for longer",
@@ -105,6 +126,7 @@ const CASES: [Case; 13] = [
         ok: "0+30x20 stale",
         failed: "1x20 stale",
         expected: (None, None),
+        scraped: None,
     },
 ];
 
@@ -116,6 +138,7 @@ const RESET: Case = Case {
     ok: "900+30x50 30+30x9",
     failed: "_x60",
     expected: (Some(600.0), None),
+    scraped: Some(900.0),
 };
 
 const WINDOW: Millis = Millis::from_secs(305);
@@ -129,7 +152,7 @@ fn checked(case: &Case, round: bool) -> String {
         &queries,
         Clock::new(Mark(900_000), Millis::ZERO),
     );
-    let promql = parts(&questions.questions()[0].promql(), false, &["scraped"]);
+    let promql = questions.questions()[0].promql();
     let promql = if round { format!("round({promql}, 50)") } else { promql };
     let mut document = Document::default();
     document.series("i", "up", "", case.up);
@@ -138,7 +161,8 @@ fn checked(case: &Case, round: bool) -> String {
     let (requests, failed) = case.expected;
     let others = requests.map(|requests| (String::new(), requests - failed.unwrap_or(0.0)));
     let failed = failed.map(|failed| (count("failed"), failed));
-    document.expects(900, &promql, &others.into_iter().chain(failed).collect::<Vec<_>>());
+    let scraped = case.scraped.map(|at| (count("scraped"), at));
+    document.expects(900, &promql, &others.into_iter().chain(failed).chain(scraped).collect::<Vec<_>>());
     document.checked()
 }
 

@@ -88,6 +88,44 @@ async fn a_failed_scrape_brings_back_no_old_requests() {
     becomes(&health, &query(Signal::Requests, "aaa", WINDOW), &counts(100, 0)).await;
 }
 
+/// What a replica has counted in the window outlives its series.
+#[tokio::test]
+async fn nothing_is_known_of_an_arm_that_is_not_scraped_any_more() {
+    let [canary, stable] = ["aaa", "bbb"].map(|hash| Target::start("edge", hash));
+    let (canary, stable) = (canary.await, stable.await);
+    let prometheus = Prometheus::start(&[&canary, &stable]).await;
+    let health = health(&prometheus, Agent::new("default", "edge"));
+    let shows = |count: u32| {
+        let bucket = |le: &str| format!("http_request_duration_seconds_bucket{{le=\"{le}\"}} {count}\n");
+        let text = format!("http_requests_total{{code=\"200\"}} {count}\n{}{}", bucket("1"), bucket("+Inf"));
+        canary.shows(text.clone());
+        stable.shows(text);
+    };
+    shows(0);
+    canary.scraped(3).await;
+    stable.scraped(3).await;
+    shows(500);
+    let of = |signal: &Signal, hash| query(signal.clone(), hash, WINDOW);
+    let counted = |seen: &Reading| match seen {
+        Reading::Counts { requests, failed } => (*requests, *failed) == (500, 0),
+        Reading::Histogram(histogram) => histogram.total() == 500,
+        _ => false,
+    };
+    let signals = [Signal::Requests, Signal::Latency];
+    for (signal, hash) in signals.iter().flat_map(|signal| ["aaa", "bbb"].map(|hash| (signal, hash))) {
+        until(&health, &of(signal, hash), counted).await;
+    }
+    canary.breaks(true);
+    for signal in &signals {
+        becomes(&health, &of(signal, "aaa"), &Reading::NoData).await;
+        assert!(counted(&one(&health, &of(signal, "bbb")).await.unwrap()), "{signal}");
+    }
+    canary.breaks(false);
+    for signal in &signals {
+        until(&health, &of(signal, "aaa"), counted).await;
+    }
+}
+
 /// 1,000 requests of 1 ms to 1 s, evenly: p95 is 950 ms, p50 500 ms.
 #[tokio::test]
 async fn quantiles_are_close_to_the_truth() {

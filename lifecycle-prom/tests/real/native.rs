@@ -95,6 +95,10 @@ async fn a_window_of_native_histograms_is_estimated() {
     assert_eq!(seen.quantile_us(1000), Some(2_000_000));
     let nothing = one(&health, &query(Signal::Latency, "bbb", Millis::from_secs(60))).await.unwrap();
     assert_eq!(nothing, Reading::NoData);
+    replica.breaks(true);
+    until(&health, &latency, |seen| *seen == Reading::NoData).await;
+    replica.breaks(false);
+    until(&health, &latency, near).await;
 
     // where a number is expected it is none
     let target = Agent::new("default", "edge").with_queries(&[("native".into(), NAME.into())]).unwrap();

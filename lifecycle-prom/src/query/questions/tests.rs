@@ -104,7 +104,12 @@ fn readings_come_in_the_order_of_the_queries() {
     assert_eq!(questions.questions().len(), 3);
     let counted = |hash, value| of(hash, "", value);
     let answers = [
-        Ok(Answer::Vector(vec![counted("aaa", 1.0), counted("bbb", 2.0)])),
+        Ok(Answer::Vector(vec![
+            counted("aaa", 1.0),
+            counted("bbb", 2.0),
+            of("aaa", SCRAPED, 0.0),
+            of("bbb", SCRAPED, 0.0),
+        ])),
         Err(BackendError::new("prometheus", "measure", ErrorKind::Transient, "slow")),
     ];
     let readings = questions.readings(&answers, &mut Ends::new());
