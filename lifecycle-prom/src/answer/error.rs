@@ -217,6 +217,23 @@ impl AnswerError {
 }
 
 impl AnswerError {
+    /// May it be about a part of what was asked, so that the rest would be answered? (What took too long would be asked for longer
+    /// still.)
+    #[must_use]
+    pub fn is_of_a_part(&self) -> bool {
+        match self {
+            Self::Refused { error_type, .. } => matches!(error_type.as_str(), "bad_data" | "execution"),
+            Self::Status { status, .. } => matches!(status, 400 | 413 | 414 | 422),
+            Self::TooLarge { .. }
+            | Self::Incomplete(_)
+            | Self::NotACount { .. }
+            | Self::Buckets(_)
+            | Self::NativeHistogram
+            | Self::NotNative => true,
+            _ => false,
+        }
+    }
+
     /// May a question about less be answered?
     #[must_use]
     pub fn is_too_much(&self) -> bool {

@@ -47,6 +47,8 @@ pub(super) struct Failed {
     pub(super) error: BackendError,
     /// May less be answered?
     pub(super) too_much: bool,
+    /// May it be about a part of the question, so that the rest would be answered?
+    pub(super) of_a_part: bool,
 }
 
 impl Caller {
@@ -92,7 +94,11 @@ impl Caller {
                 }
                 Err(error) => error,
             };
-            let failed = Failed { error: self.failed(address, &error), too_much: error.is_too_much() };
+            let failed = Failed {
+                error: self.failed(address, &error),
+                too_much: error.is_too_much(),
+                of_a_part: error.is_of_a_part(),
+            };
             if error.is_of_question() {
                 attempt.answered();
                 return Err(failed);
@@ -103,7 +109,7 @@ impl Caller {
         // somebody else finds out about the only address
         Err(before.unwrap_or_else(|| {
             let error = self.alive().err().unwrap_or_else(|| self.late());
-            Failed { error, too_much: false }
+            Failed { error, too_much: false, of_a_part: false }
         }))
     }
 
@@ -217,7 +223,8 @@ impl Failed {
         let kind = if next.kind == ErrorKind::Transient { next.kind } else { first.kind };
         let message = format!("{}; {}", first.message, next.message);
         let error = BackendError::new(next.backend, next.operation, kind, message).because(next);
-        Self { error, too_much: self.too_much || before.too_much }
+        let (too_much, of_a_part) = (self.too_much || before.too_much, self.of_a_part || before.of_a_part);
+        Self { error, too_much, of_a_part }
     }
 }
 

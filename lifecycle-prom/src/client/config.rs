@@ -91,8 +91,11 @@ impl PrometheusConfig {
         self
     }
 
-    /// How many deployments may share a question. Default 100; with 1 each asks for itself. A question that turns out to be too
-    /// much is an error for all of them once, and for ten minutes half as many share one.
+    /// How many deployments may share a question. Default 100; with 1 each asks for itself. Where Prometheus refuses a question, or its
+    /// answer is incomplete or too large, each half of them is asked for in its place within the same deadline, and so on:
+    /// fewer than twice as many questions as deployments, and only those that are refused by themselves get the error. Where it was
+    /// too much for none of them but for all together, took too long, or left no time to ask for less, half as many share one for ten
+    /// minutes.
     pub fn joined(mut self, deployments: usize) -> Self {
         self.joined = deployments.max(1);
         self

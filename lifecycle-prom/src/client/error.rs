@@ -62,6 +62,11 @@ impl CallError {
         matches!(self, Self::Answer(error) if error.is_of_question())
     }
 
+    /// May it be about a part of the question, so that the rest would be answered?
+    pub(super) fn is_of_a_part(&self) -> bool {
+        matches!(self, Self::Answer(error) if error.is_of_a_part())
+    }
+
     /// May a question about less be answered?
     pub(super) fn is_too_much(&self) -> bool {
         match self {

@@ -3,7 +3,11 @@
 //! Rollouts that look at about the same time ask the same thing of different series. Whoever asks first waits a moment
 //! for the others ([`PrometheusConfig::join_within`](super::PrometheusConfig::join_within)), the longer the more are asking, and as
 //! long as there is no place for a question on its way; then all are asked as one, and everybody is handed what is theirs.
+//!
+//! What Prometheus refuses may be the fault of one of them. So each half of them is asked again at once, down to each alone, and only
+//! those whose own question is refused are told an error. What is about the server is told to all.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,9 +49,33 @@ struct State {
 #[derive(Debug)]
 struct Open {
     id: u64,
-    questions: Vec<Question>,
-    askers: Vec<oneshot::Sender<BackendResult<Arc<Answer>>>>,
+    members: Vec<Member>,
+    /// The latest of theirs. Each of them waits until its own.
+    deadline: Instant,
     full: Arc<Notify>,
+}
+
+/// One of them, and who waits for the answer.
+#[derive(Debug)]
+struct Member {
+    question: Question,
+    asker: oneshot::Sender<BackendResult<Arc<Answer>>>,
+}
+
+/// Some of them, which are asked as one.
+#[derive(Debug)]
+struct Part {
+    members: Vec<Member>,
+    /// What was asked for more of them, and why it was refused.
+    half_of: Option<(Question, BackendError)>,
+}
+
+/// Tells all of them this error.
+fn refuse(members: Vec<Member>, error: &BackendError) {
+    for member in members {
+        // who does not wait any more has gone
+        drop(member.asker.send(Err(error.clone())));
+    }
 }
 
 /// How many questions were asked, second by second.
@@ -91,14 +119,14 @@ impl Joiner {
             drop(place);
             return answer.map(Arc::new).map_err(|failed| failed.error);
         }
-        let first = self.lock().join(question, asker);
+        let first = self.lock().join(Member { question: question.clone(), asker }, deadline);
         if let Some((id, full, crowd)) = first {
             let joiner = Arc::clone(self);
             tokio::spawn(async move {
                 let wait = (joiner.within + LONGER * crowd).min(joiner.within.max(LONGEST));
                 // as many as may be, or all that have come
                 drop(timeout(wait, full.notified()).await);
-                joiner.ask_together(id, deadline).await;
+                joiner.ask_together(id).await;
             });
         }
         match timeout_at(deadline, answer).await {
@@ -112,32 +140,80 @@ impl Joiner {
     }
 
     /// Asks what has come together by the time that there is a place for it.
-    async fn ask_together(self: Arc<Self>, id: u64, deadline: Instant) {
-        let place = self.caller.place_by(deadline).await;
-        let Some(Open { questions, askers, .. }) = self.lock().take(id) else { return };
-        if askers.iter().all(oneshot::Sender::is_closed) {
-            return;
+    async fn ask_together(self: Arc<Self>, id: u64) {
+        let place = loop {
+            let Some(until) = self.lock().deadline(id) else { return };
+            let place = self.caller.place_by(until).await;
+            // who came later may wait for longer
+            if place.is_ok() || self.lock().deadline(id).is_none_or(|deadline| deadline <= until) {
+                break place;
+            }
+        };
+        let Some(Open { members, deadline, .. }) = self.lock().take(id) else { return };
+        match place {
+            Ok(_place) => self.ask_in_parts(members, deadline).await,
+            Err(error) => refuse(members, &error),
         }
-        let tell = |answers: Vec<BackendResult<Arc<Answer>>>| {
-            for (asker, answer) in askers.into_iter().zip(answers) {
-                // who does not wait any more has gone
-                drop(asker.send(answer));
-            }
-        };
-        let all = questions.len();
-        let (Ok(_place), Some(joined)) = (&place, Joined::new(questions)) else {
-            let error = place.err().unwrap_or_else(|| self.caller.late());
-            return tell(vec![Err(error); all]);
-        };
-        match self.send(joined.question(), deadline).await {
-            Ok(answer) => tell(joined.hand_out(answer).into_iter().map(Ok).collect()),
-            Err(Failed { error, too_much }) => {
-                if too_much {
-                    self.lock().size.reduce(all, Instant::now());
+    }
+
+    /// Asks for all of them; where that is refused for what may be one's, for each half of them, and so on down to each
+    /// alone: fewer than twice as many questions as there are members, one after the other, and none when there is no time left for
+    /// it. Then it is the error of all that is told.
+    async fn ask_in_parts(&self, members: Vec<Member>, deadline: Instant) {
+        let (mut longest, mut too_many, mut not_asked, mut alone) = (Duration::ZERO, None, None, false);
+        let mut parts = VecDeque::from([Part { members, half_of: None }]);
+        while let Some(Part { mut members, half_of }) = parts.pop_front() {
+            // who does not wait any more has gone
+            members.retain(|member| !member.asker.is_closed());
+            let all = members.len();
+            let Some(joined) = Joined::new(members.iter().map(|member| member.question.clone()).collect())
+            else {
+                refuse(members, &self.caller.late());
+                continue;
+            };
+            let begun = Instant::now();
+            if let Some((question, error)) = half_of {
+                // what is no smaller is no other question
+                let same = question == *joined.question();
+                // one that is late would count as a failure of the server
+                let no_time = deadline.saturating_duration_since(begun) <= longest * 2;
+                if no_time && !same {
+                    not_asked = Some(not_asked.map_or(all, |fewest: usize| fewest.min(all)));
                 }
-                // nobody asks alone now: the next look asks for fewer at once
-                tell(vec![Err(error); all]);
+                if no_time || same {
+                    refuse(members, &error);
+                    continue;
+                }
             }
+            let Failed { error, too_much, of_a_part } = match self.send(joined.question(), deadline).await {
+                Ok(answer) => {
+                    for (member, answer) in members.into_iter().zip(joined.hand_out(answer)) {
+                        drop(member.asker.send(Ok(answer)));
+                    }
+                    continue;
+                }
+                Err(failed) => failed,
+            };
+            longest = longest.max(begun.elapsed());
+            alone |= all == 1;
+            if too_much {
+                too_many = Some(too_many.map_or(all, |fewest: usize| fewest.min(all)));
+            }
+            if all == 1 || !of_a_part {
+                refuse(members, &error);
+                continue;
+            }
+            let others = members.split_off(all / 2);
+            for members in [members, others] {
+                let half_of = Some((joined.question().clone(), error.clone()));
+                parts.push_back(Part { members, half_of });
+            }
+        }
+        // where one is too much by itself it is not that there were too many
+        let too_many = too_many.filter(|_| !alone);
+        // the next look begins with parts for which there was no time
+        for many in too_many.into_iter().chain(not_asked.map(|fewest| fewest * 2)) {
+            self.lock().size.reduce(many, Instant::now());
         }
     }
 
@@ -161,29 +237,30 @@ impl Joiner {
 impl State {
     /// Adds this question to those that wait. When it is the first of its kind: the number of those that wait with it from
     /// now on, what says when they are as many as may be, and how many have asked lately.
-    fn join(
-        &mut self,
-        question: &Question,
-        asker: oneshot::Sender<BackendResult<Arc<Answer>>>,
-    ) -> Option<(u64, Arc<Notify>, u32)> {
+    fn join(&mut self, member: Member, deadline: Instant) -> Option<(u64, Arc<Notify>, u32)> {
         let now = Instant::now();
         let (most, crowd) = (self.size.at(now), self.crowd.asked(now));
         let fits = |open: &&mut Open| {
-            open.questions.len() < most && open.questions.first().is_some_and(|first| first.joins(question))
+            let first = open.members.first();
+            open.members.len() < most && first.is_some_and(|first| first.question.joins(&member.question))
         };
         if let Some(open) = self.open.iter_mut().find(fits) {
-            open.questions.push(question.clone());
-            open.askers.push(asker);
-            if open.questions.len() >= most {
+            open.members.push(member);
+            open.deadline = open.deadline.max(deadline);
+            if open.members.len() >= most {
                 open.full.notify_one();
             }
             return None;
         }
         let (id, full) = (self.next, Arc::new(Notify::new()));
         self.next = self.next.wrapping_add(1);
-        let (questions, askers) = (vec![question.clone()], vec![asker]);
-        self.open.push(Open { id, questions, askers, full: Arc::clone(&full) });
+        self.open.push(Open { id, members: vec![member], deadline, full: Arc::clone(&full) });
         Some((id, full, crowd))
+    }
+
+    /// Until when somebody waits for these.
+    fn deadline(&self, id: u64) -> Option<Instant> {
+        self.open.iter().find(|open| open.id == id).map(|open| open.deadline)
     }
 
     fn take(&mut self, id: u64) -> Option<Open> {

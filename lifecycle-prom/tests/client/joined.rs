@@ -73,32 +73,146 @@ async fn what_is_asked_about_another_time_is_another_question() {
     assert_eq!(server.questions().len(), 2);
 }
 
+fn refused(kind: &str, text: &str) -> Reply {
+    Reply::new(422, &format!(r#"{{"status":"error","errorType":"{kind}","error":"{text}"}}"#))
+}
+
+/// How many agents each question has asked for, from this one on.
+fn sizes(server: &Server, from: usize) -> Vec<usize> {
+    server.questions()[from..].iter().map(|one| agents(one).len()).collect()
+}
+
 #[tokio::test]
-async fn a_question_that_is_too_much_fails_once_and_then_fewer_share_one() {
+async fn a_question_that_is_too_much_is_asked_in_parts_and_then_fewer_share_one() {
     let server = Server::prometheus(|request| match agents(request).len() {
         0..=10 => Reply::new(200, &success(&counts(request))),
-        _ => Reply::new(422, r#"{"status":"error","errorType":"execution","error":"too many samples"}"#),
+        _ => refused("execution", "too many samples"),
     })
     .await;
     let source = PrometheusSource::new(patient(config(&server))).unwrap();
     let requests = query(Signal::Requests, "aaa", WINDOW);
-    let mut asked = Vec::new();
-    loop {
-        let before = server.questions().len();
-        let answers = look(&source, 40, &requests).await;
-        let sizes: Vec<usize> = server.questions()[before..].iter().map(|one| agents(one).len()).collect();
-        assert_eq!(sizes.iter().sum::<usize>(), 40, "nobody is asked for twice: {sizes:?}");
-        asked.push(sizes.into_iter().max().unwrap());
-        let failed = answers.iter().filter(|answer| answer.is_err()).count();
-        match asked[asked.len() - 1] <= 10 {
-            true => {
-                assert_eq!(failed, 0);
-                break;
+    let mut from = 0;
+    for expected in [&[40, 20, 20, 10, 10, 10, 10][..], &[10, 10, 10, 10]] {
+        for (n, answer) in look(&source, 40, &requests).await.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), Reading::Counts { requests: n as u64, failed: 0 });
+        }
+        assert_eq!(sizes(&server, from), expected);
+        from = server.questions().len();
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_refused_does_not_spoil_the_answers_of_the_others() {
+    let warned = format!(
+        r#"{{"status":"success","data":{{"resultType":"vector","result":[]}},"warnings":["{}"]}}"#,
+        "a series is wrong"
+    );
+    let large = " ".repeat(20_000);
+    for (reply, said) in [
+        (refused("execution", "many-to-many"), "execution: many-to-many"),
+        (refused("bad_data", "no such name"), "bad_data: no such name"),
+        (Reply::new(200, &warned), "incomplete: a series is wrong"),
+        (Reply::new(200, &large), "more than 15000 bytes"),
+        (Reply::new(413, "too large"), "HTTP status 413"),
+    ] {
+        let server = Server::prometheus(move |request| match agents(request).iter().any(|one| one == "e7") {
+            true => reply.clone(),
+            false => Reply::new(200, &success(&counts(request))),
+        })
+        .await;
+        let source = PrometheusSource::new(patient(config(&server)).max_answer_bytes(15_000)).unwrap();
+        let requests = query(Signal::Requests, "aaa", WINDOW);
+        for _ in 0..2 {
+            let from = server.questions().len();
+            for (n, answer) in look(&source, 40, &requests).await.into_iter().enumerate() {
+                match n {
+                    7 => {
+                        let error = answer.unwrap_err();
+                        assert!(error.message.contains(said), "{error}");
+                    }
+                    _ => assert_eq!(answer.unwrap(), Reading::Counts { requests: n as u64, failed: 0 }),
+                }
             }
-            false => assert!(failed > 0),
+            // in each depth of 6 that and its other half; and they are as many as before the next time
+            let sizes = sizes(&server, from);
+            assert!(sizes[0] == 40 && sizes.len() <= 13, "{said}: {sizes:?}");
         }
     }
-    assert_eq!(asked, [40, 20, 10]);
+}
+
+#[tokio::test]
+async fn where_all_are_refused_each_is_asked_alone_once() {
+    let server = Server::prometheus(|_| refused("execution", "because")).await;
+    let source = PrometheusSource::new(patient(config(&server))).unwrap();
+    for answer in look(&source, 8, &query(Signal::Requests, "aaa", WINDOW)).await {
+        let error = answer.unwrap_err();
+        assert!(error.message.contains("execution: because"), "{error}");
+    }
+    assert_eq!(sizes(&server, 0), [8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn what_is_about_the_server_is_asked_once() {
+    for reply in [
+        Reply::new(500, "oops"),
+        Reply::new(401, "who are you?"),
+        Reply::new(429, "not so fast"),
+        Reply::new(200, "{}"),
+        Reply::Bytes(Vec::new()),
+        refused("timeout", "because"),
+        refused("unavailable", "because"),
+    ] {
+        let sent = reply.clone();
+        let server = Server::prometheus(move |_| sent.clone()).await;
+        let source = PrometheusSource::new(patient(config(&server))).unwrap();
+        let answers = look(&source, 8, &query(Signal::Requests, "aaa", WINDOW)).await;
+        assert!(answers.iter().all(Result::is_err), "{reply:?}: {answers:?}");
+        assert_eq!(sizes(&server, 0), [8], "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn parts_are_asked_for_within_the_deadline() {
+    let (late, deadline) = (Duration::from_millis(300), Duration::from_millis(1500));
+    let warned = r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["because"]}"#;
+    let server = Server::prometheus(move |_| Reply::Late(late, 200, warned.to_owned())).await;
+    let source = PrometheusSource::new(config(&server).deadline(deadline)).unwrap();
+    let requests = query(Signal::Requests, "aaa", WINDOW);
+    let answers = look(&source, 40, &requests).await;
+    for answer in answers {
+        let error = answer.unwrap_err();
+        // and no late answer that is the fault of the parts
+        assert!(error.message.contains("incomplete: because"), "{error}");
+    }
+    // one after the other, each of which takes 300 ms
+    let asked = sizes(&server, 0).len();
+    assert!((2..=3).contains(&asked), "{asked}");
+    // the next look goes on from there
+    look(&source, 40, &requests).await;
+    assert!(sizes(&server, asked)[0] <= 20, "{:?}", sizes(&server, asked));
+}
+
+/// Who joins late waits as long as alone.
+#[tokio::test]
+async fn everybody_has_a_deadline_of_their_own() {
+    let late = Duration::from_millis(1500);
+    let server = Server::prometheus(move |request| Reply::Late(late, 200, success(&counts(request)))).await;
+    let config = config(&server).deadline(Duration::from_secs(3)).join_within(Duration::from_secs(2));
+    let source = PrometheusSource::new(config).unwrap();
+    let look = |n: u32| {
+        let health = source.for_target(Target::new("default", format!("e{n}")));
+        async move { health.measure(&[query(Signal::Requests, "aaa", WINDOW)]).await.remove(0) }
+    };
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        look(2).await
+    };
+    // both are asked for after 2 s, and answered after 3.5 s
+    let (first, second) = tokio::join!(look(1), second);
+    let first = first.unwrap_err();
+    assert!(first.message.contains("no answer within 3000 ms"), "{first}");
+    assert_eq!(second.unwrap(), Reading::Counts { requests: 2, failed: 0 });
+    assert_eq!(server.questions().len(), 1);
 }
 
 /// Whoever asked first may go away, as a tick that is dropped does.
