@@ -9,6 +9,7 @@ use lifecycle_core::driver::{Driver, Tick};
 use lifecycle_core::machine::{Event, EventKind, Look, State};
 use lifecycle_core::plan::Plan;
 use lifecycle_core::report::Status;
+use lifecycle_core::time::Timestamp as At;
 use serde_json::{Map, Value};
 
 use super::Problem;
@@ -31,6 +32,8 @@ pub(crate) struct Shown {
     answer: Option<CommandAnswer>,
     /// What each check said last, once one has said something.
     checks: Option<Vec<CheckStatus>>,
+    /// When the step began that they are about, if this process has seen it begin.
+    step_began: Option<At>,
     /// When this process wrote a status last.
     written: Option<Instant>,
     /// Were checks in it?
@@ -58,9 +61,13 @@ impl Shown {
         if events.iter().any(|event| begins_or_ends(&event.kind)) {
             self.checks = Some(Vec::new());
         }
+        let begins_step = |event: &&Event| matches!(event.kind, EventKind::StepStarted { .. });
+        if let Some(event) = events.iter().rfind(begins_step) {
+            self.step_began = Some(event.at);
+        }
         if !looks.is_empty() {
             let known = self.checks.as_deref().unwrap_or(&before.checks);
-            self.checks = Some(status::checks(known, looks));
+            self.checks = Some(status::checks(known, looks, self.step_began));
         }
     }
 
@@ -268,7 +275,6 @@ fn fields(before: &AgentDeploymentStatus, after: &AgentDeploymentStatus) -> Map<
 mod tests {
     use lifecycle_core::analysis::{Finite, Measurement};
     use lifecycle_core::machine::Phase;
-    use lifecycle_core::time::Timestamp as At;
     use lifecycle_core::version::{Revision, RevisionNumber, Version};
 
     use super::*;
@@ -314,8 +320,34 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_did_not_count_is_no_write_and_a_step_that_begins_gives_its_own_reasons() {
+        let mut shown = Shown::default();
+        let mut state = State::serving(Version::new(1, 4, 0), "hash", 3);
+        state.phase = Phase::Progressing;
+        let mut told = |before: &AgentDeploymentStatus, events: &[Event], look: Look| {
+            shown.hear(before, events, &[look]);
+            render(before, &mut shown, "", (&state, None), None, events)
+        };
+        let at = |seconds: u64| At::from_millis(seconds * 1000);
+        let idle = |seconds| Look::new(at(seconds), "a < 1", "nothing new");
+        let passes = |seconds| {
+            Look::new(at(seconds), "a < 1", "said").measured(Measurement::Pass(Finite::default()), None)
+        };
+        let passed = told(&AgentDeploymentStatus::default(), &[], passes(10));
+        assert_eq!(told(&passed, &[], idle(15)), passed);
+        let again = told(&passed, &[], passes(20));
+        assert_eq!((&*again.checks[0].verdict, &again.checks[0].since), ("Pass", &passed.checks[0].since));
+
+        let weight = lifecycle_core::plan::Weight::FULL;
+        let mut step = event(EventKind::StepStarted { step: 2, steps: 3, weight, replicas: 3 });
+        step.at = at(20);
+        let next = told(&again, &[step], idle(20));
+        assert_eq!((&*next.checks[0].verdict, &*next.checks[0].message), ("Uncounted", "nothing new"));
+    }
+
+    #[test]
     fn a_rollout_that_begins_has_checks_of_its_own_and_a_promoted_version_has_none() {
-        let written = status::checks(&[], &[look("a < 1")]);
+        let written = status::checks(&[], &[look("a < 1")], None);
         let before = AgentDeploymentStatus { checks: written, ..Default::default() };
         let mut shown = Shown::default();
         shown.hear(&before, &[event(EventKind::Resumed)], &[]);

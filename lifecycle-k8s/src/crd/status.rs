@@ -109,7 +109,7 @@ pub struct CheckStatus {
     /// The check, as it is written in the spec.
     pub check: String,
 
-    /// Pass, Fail, Waiting, NoData, Inconclusive, Error; or Uncounted, where there was no look that counts.
+    /// Pass, Fail, Waiting, NoData, Inconclusive, Error; or Uncounted, where no look in this step has counted yet.
     #[schemars(schema_with = "value::verdict")]
     pub verdict: String,
 

@@ -17,19 +17,22 @@ const MAX_CHECKS: usize = 64;
 const MAX_CHECK: usize = 256;
 const MAX_MESSAGE: usize = 512;
 
-/// What is known of each check after these looks. A check keeps its place, and its `since` for as long as it says the
-/// same; why there was no look is written once, however often it is said.
+/// What is known of each check after these looks, in a step that began then. A check keeps its place, and its `since` for
+/// as long as it says the same. A look that did not count leaves what was measured in this step as it is; where nothing
+/// was, the reason is written once, however often it is said.
 #[must_use]
-pub fn checks(before: &[CheckStatus], looks: &[Look]) -> Vec<CheckStatus> {
+pub fn checks(before: &[CheckStatus], looks: &[Look], step_began: Option<At>) -> Vec<CheckStatus> {
+    let step_began = step_began.map(time);
     let mut all = before.to_vec();
     for look in looks {
         let said = said(look);
         let has_room = all.len() < MAX_CHECKS;
         match all.iter_mut().find(|known| known.check == said.check) {
-            Some(known) if !is_same(known, &said) => *known = said,
             Some(known) if look.measurement.is_some() => {
-                *known = CheckStatus { since: known.since.clone(), ..said };
+                let since = if known.verdict == said.verdict { known.since.clone() } else { said.since };
+                *known = CheckStatus { since, ..said };
             }
+            Some(known) if is_news(known, &said, step_began.as_ref()) => *known = said,
             None if has_room => all.push(said),
             Some(_) | None => {}
         }
@@ -37,9 +40,13 @@ pub fn checks(before: &[CheckStatus], looks: &[Look]) -> Vec<CheckStatus> {
     all
 }
 
-fn is_same(known: &CheckStatus, said: &CheckStatus) -> bool {
-    let measured = said.verdict != Look::UNCOUNTED;
-    known.verdict == said.verdict && (measured || known.message == said.message)
+/// Is this reason for there being no look worth writing, over what is known?
+fn is_news(known: &CheckStatus, said: &CheckStatus, step_began: Option<&Time>) -> bool {
+    if known.verdict == Look::UNCOUNTED {
+        return known.message != said.message;
+    }
+    // (the look that ends a step is of the moment in which the next one begins)
+    step_began.is_some_and(|began| known.at <= *began)
 }
 
 fn said(look: &Look) -> CheckStatus {

@@ -41,9 +41,9 @@ proptest! {
             at = at + Millis(wait);
             let transition = step_explained(&plan, &state, at, &observation);
             state = transition.state;
-            let said = checks(&status.checks, &transition.looks);
+            let said = checks(&status.checks, &transition.looks, None);
             // (whoever reads them twice knows no more)
-            prop_assert_eq!(&checks(&said, &transition.looks), &said);
+            prop_assert_eq!(&checks(&said, &transition.looks, None), &said);
             let time = Timestamp::from_millisecond(i64::try_from(at.as_millis()).unwrap()).unwrap();
             let report = report::Status::of(&plan, &state, &observation.route);
             let seen = Seen { plan: Some(&plan), status: Some(&report), checks: Some(&said), ..Seen::of(&state) };
