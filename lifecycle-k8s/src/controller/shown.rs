@@ -34,16 +34,16 @@ pub(crate) struct Shown {
     checks: Option<Vec<CheckStatus>>,
     /// When the step began that they are about, if this process has seen it begin.
     step_began: Option<At>,
-    /// When this process wrote a status last.
+    /// When the API server accepted a status of this process last.
     written: Option<Instant>,
-    /// Were checks in it?
-    wrote_checks: bool,
-    /// How often in a row they were not kept.
+    /// Had what was rendered in this tick checks? Whether it was written, the end of the tick tells.
+    rendered: Option<bool>,
+    /// How often in a row the API server accepted checks and did not keep them.
     unkept: u32,
 }
 
-/// So many writes in a row may have failed. After more the API server does not know the field: its definition is older
-/// than this program, and what it drops would be written again and again.
+/// After so many writes in a row that were accepted without the field its definition is older than this program, and what
+/// is dropped would be written again and again.
 const UNKEPT: u32 = 3;
 
 impl Shown {
@@ -55,7 +55,6 @@ impl Shown {
     /// Remembers what the checks said. A rollout that begins has checks of its own, and nobody asks for those of a version
     /// that was promoted.
     fn hear(&mut self, before: &AgentDeploymentStatus, events: &[Event], looks: &[Look]) {
-        self.see_kept(before);
         let begins_or_ends =
             |kind: &EventKind| matches!(kind, EventKind::Started { .. } | EventKind::Promoted { .. });
         if events.iter().any(|event| begins_or_ends(&event.kind)) {
@@ -71,11 +70,18 @@ impl Shown {
         }
     }
 
-    fn see_kept(&mut self, before: &AgentDeploymentStatus) {
-        if !std::mem::take(&mut self.wrote_checks) {
+    /// A tick begins: what an earlier one has rendered was written by then, or it failed.
+    pub(super) const fn begin_tick(&mut self) {
+        self.rendered = None;
+    }
+
+    /// Remembers what became of a status, with checks or without, that the API server has accepted.
+    fn accepted(&mut self, had_checks: bool, answer: &AgentDeploymentStatus, now: Instant) {
+        self.written = Some(now);
+        if !had_checks {
             return;
         }
-        self.unkept = if before.checks.is_empty() { self.unkept.saturating_add(1) } else { 0 };
+        self.unkept = if answer.checks.is_empty() { self.unkept.saturating_add(1) } else { 0 };
         if self.unkept == UNKEPT {
             tracing::warn!(
                 "status.checks is dropped by the API server: apply the newest definition, `lifecycle crd`"
@@ -83,15 +89,16 @@ impl Shown {
         }
     }
 
+    /// A tick has come to its end, so what it rendered is written: this is what is there now.
+    fn end_tick(&mut self, answer: &AgentDeploymentStatus) {
+        if let Some(had_checks) = self.rendered.take() {
+            self.accepted(had_checks, answer, Instant::now());
+        }
+    }
+
     /// What each check said last, where that is kept.
     fn checks(&self) -> Option<&[CheckStatus]> {
         self.checks.as_deref().filter(|_| self.unkept < UNKEPT)
-    }
-
-    /// Remembers that this is written now.
-    fn writes(&mut self, after: &AgentDeploymentStatus, now: Instant) {
-        self.written = Some(now);
-        self.wrote_checks = !after.checks.is_empty();
     }
 }
 
@@ -105,7 +112,7 @@ pub(super) fn show(owner: &Owner, shown: Arc<Mutex<Shown>>) -> Arc<Show<AgentDep
         shown.hear(&before, news.events, news.looks);
         let status = Some(news.status);
         let after = render(&before, &mut shown, &selector, (&record.state, plan), status, news.events);
-        shown.writes(&after, Instant::now());
+        shown.rendered = Some(!after.checks.is_empty());
         fields(&before, &after)
     })
 }
@@ -138,6 +145,7 @@ pub(super) async fn write(
         let mut shown = target.shown();
         shown.problem = problem;
         if let Some(tick) = tick {
+            shown.end_tick(before);
             shown.hear(before, &[], &tick.looks);
         }
         match (target.state(), &shown.problem, &before.rollout) {
@@ -186,9 +194,12 @@ pub(super) async fn write(
         // what was rendered may be of a record that is none any more
         driver.forget();
     }
-    written?;
+    let has_written = written?;
     target.moved = None;
-    target.shown().writes(&after, now);
+    if has_written && let Some(object) = target.rollout.store.newest().await {
+        let answer = object.status.as_ref().unwrap_or(&none);
+        target.shown().accepted(!after.checks.is_empty(), answer, now);
+    }
     Ok(None)
 }
 
@@ -274,7 +285,9 @@ fn fields(before: &AgentDeploymentStatus, after: &AgentDeploymentStatus) -> Map<
 #[cfg(test)]
 mod tests {
     use lifecycle_core::analysis::{Finite, Measurement};
-    use lifecycle_core::machine::Phase;
+    use lifecycle_core::machine::{Phase, RouteSeen};
+    use lifecycle_core::plan::{Hold, Mode, PlanBuilder, Weight};
+    use lifecycle_core::time::Millis;
     use lifecycle_core::version::{Revision, RevisionNumber, Version};
 
     use super::*;
@@ -294,29 +307,61 @@ mod tests {
         Some(shown.checks.as_ref()?.iter().map(|said| said.check.clone()).collect())
     }
 
-    #[test]
-    fn what_the_api_server_does_not_keep_is_not_written_for_ever() {
-        let mut shown = Shown::default();
+    /// What is written with the record in ticks in which a check passes, of an API server that has no checks: their number.
+    fn written_with_records(shown: &Arc<Mutex<Shown>>, ticks: usize, is_accepted: bool) -> Vec<usize> {
+        let object = serde_json::json!({"metadata": {"name": "edge", "namespace": "shop", "uid": "u"},
+            "spec": {"version": "1.5.0"}});
+        let object: AgentDeployment = serde_json::from_value(object).unwrap();
+        let owner = Owner::of(&object).unwrap();
         let mut state = State::serving(Version::new(1, 4, 0), "hash", 3);
         state.phase = Phase::Progressing;
-        let mut write = |kept: &AgentDeploymentStatus| {
-            shown.hear(kept, &[], &[look("a < 1")]);
-            let after = render(kept, &mut shown, "", (&state, None), None, &[]);
-            shown.writes(&after, Instant::now());
-            after
+        let hold = Hold::new(Weight::FULL, Millis::from_secs(60));
+        let plan = PlanBuilder::new("any", Mode::Ratio).step(hold).build().unwrap();
+        let status = Status::of(&plan, &state, &RouteSeen::default());
+        let record = Record::new(state, None);
+        let renders = show(&owner, Arc::clone(shown));
+        let tick = || {
+            shown.lock().unwrap().begin_tick();
+            let looks = [look("a < 1")];
+            let fields = renders(&object, &record, News::new(&status, &[]).looks(&looks));
+            if is_accepted {
+                shown.lock().unwrap().end_tick(&AgentDeploymentStatus::default());
+            }
+            fields.get("checks").and_then(Value::as_array).map_or(0, Vec::len)
         };
-        let nothing = AgentDeploymentStatus::default();
-        let written: Vec<usize> = (0..6).map(|_| write(&nothing).checks.len()).collect();
-        assert_eq!(written, [1, 1, 1, 0, 0, 0]);
+        (0..ticks).map(|_| tick()).collect()
+    }
+
+    #[test]
+    fn what_the_api_server_does_not_keep_is_not_written_for_ever() {
+        let shown = Arc::default();
+        assert_eq!(written_with_records(&shown, 6, true), [1, 1, 1, 0, 0, 0]);
 
         let mut shown = Shown::default();
-        let mut kept = nothing;
         for _ in 0..6 {
-            shown.hear(&kept, &[], &[look("a < 1")]);
-            kept = render(&kept, &mut shown, "", (&state, None), None, &[]);
-            shown.writes(&kept, Instant::now());
-            assert_eq!(kept.checks.len(), 1);
+            let kept = AgentDeploymentStatus {
+                checks: status::checks(&[], &[look("a < 1")], None),
+                ..Default::default()
+            };
+            shown.rendered = Some(true);
+            shown.end_tick(&kept);
         }
+        assert_eq!(shown.unkept, 0);
+    }
+
+    #[test]
+    fn a_write_that_failed_says_nothing_of_what_the_api_server_keeps() {
+        let shown = Arc::default();
+        assert_eq!(written_with_records(&shown, 9, false), [1; 9]);
+        // two are accepted without, and an outage between them and the third
+        assert_eq!(written_with_records(&shown, 2, true), [1; 2]);
+        assert_eq!(written_with_records(&shown, 9, false), [1; 9]);
+        assert_eq!(written_with_records(&shown, 3, true), [1, 0, 0]);
+        // a tick that saves nothing has not written what one before it has failed to write
+        let mut failed = Shown { rendered: Some(true), ..Shown::default() };
+        failed.begin_tick();
+        failed.end_tick(&AgentDeploymentStatus::default());
+        assert_eq!((failed.unkept, failed.written), (0, None));
     }
 
     #[test]
@@ -338,7 +383,7 @@ mod tests {
         let again = told(&passed, &[], passes(20));
         assert_eq!((&*again.checks[0].verdict, &again.checks[0].since), ("Pass", &passed.checks[0].since));
 
-        let weight = lifecycle_core::plan::Weight::FULL;
+        let weight = Weight::FULL;
         let mut step = event(EventKind::StepStarted { step: 2, steps: 3, weight, replicas: 3 });
         step.at = at(20);
         let next = told(&again, &[step], idle(20));

@@ -118,6 +118,7 @@ impl Target {
         }
         {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.begin_tick();
             shown.generation = object.metadata.generation;
             if let Some(problem) = misunderstood {
                 shown.refuse(problem.clone());
