@@ -210,7 +210,7 @@ impl AnswerError {
                 matches!(error_type.as_str(), "bad_data" | "execution" | "timeout" | "canceled" | "not_found")
             }
             Self::Status { status, .. } => matches!(status, 400 | 413 | 414 | 422),
-            Self::Redirect { .. } | Self::Html { .. } | Self::NotTheApi { .. } => false,
+            Self::Redirect { .. } | Self::Html { .. } | Self::NotTheApi { .. } | Self::Incomplete(_) => false,
             _ => true,
         }
     }

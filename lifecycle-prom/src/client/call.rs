@@ -103,7 +103,11 @@ impl Caller {
                 attempt.answered();
                 return Err(failed);
             }
-            attempt.failed(Instant::now(), error);
+            match error.is_incomplete() {
+                // it is alive, and other questions it may answer in full
+                true => attempt.answered(),
+                false => attempt.failed(Instant::now(), error),
+            }
             before = Some(failed.after(before));
         }
         // somebody else finds out about the only address

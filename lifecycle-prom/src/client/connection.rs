@@ -108,7 +108,7 @@ impl Connection {
         })
     }
 
-    /// Or at this one, where the others do not answer: another replica with the same data. They are tried in their order; one that
+    /// Or at this one, where the others do not answer, or not completely: another replica with the same data. They are tried in their order; one that
     /// failed is tried last for a while ([`rest`](crate::PrometheusConfig::rest)).
     ///
     /// # Errors

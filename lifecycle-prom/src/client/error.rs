@@ -62,6 +62,11 @@ impl CallError {
         matches!(self, Self::Answer(error) if error.is_of_question())
     }
 
+    /// Has the server answered, though another one may know more?
+    pub(super) fn is_incomplete(&self) -> bool {
+        matches!(self, Self::Answer(AnswerError::Incomplete(_)))
+    }
+
     /// May it be about a part of the question, so that the rest would be answered?
     pub(super) fn is_of_a_part(&self) -> bool {
         matches!(self, Self::Answer(error) if error.is_of_a_part())

@@ -42,8 +42,8 @@ use joiner::Joiner;
 ///   The others wait, and their deadline runs.
 /// - What is counted since an earlier answer of this source is counted exactly, and by this source alone: another one, also of the
 ///   same Prometheus, does not know what the earlier answer has ended with. So keep one.
-/// - Where it has several addresses, the next one is asked when one does not answer; one that is dead is waited for by one question
-///   at a time, and while all are, every question fails at once.
+/// - Where it has several addresses, the next one is asked when one does not answer, or not completely; one that is dead is waited
+///   for by one question at a time, and while all are, every question fails at once.
 /// - Redirects are not followed, proxies of the environment are not used, and answers are read up to a limit.
 #[derive(Clone, Debug)]
 pub struct PrometheusSource {

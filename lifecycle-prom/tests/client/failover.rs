@@ -54,14 +54,11 @@ async fn the_next_address_answers_for_one_that_does_not() {
 #[tokio::test]
 async fn what_is_about_the_query_is_said_by_the_first() {
     let refused = |kind: &str| format!(r#"{{"status":"error","errorType":"{kind}","error":"because"}}"#);
-    let warned =
-        r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["a store is down"]}"#;
     for (reply, said) in [
         (Reply::new(400, &refused("bad_data")), "bad_data: because"),
         (Reply::new(422, &refused("execution")), "execution: because"),
         (Reply::new(503, &refused("timeout")), "timeout: because"),
         (Reply::new(400, "no"), "HTTP status 400"),
-        (Reply::new(200, warned), "incomplete: a store is down"),
         (
             Reply::new(200, r#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#),
             "a string",
@@ -75,6 +72,42 @@ async fn what_is_about_the_query_is_said_by_the_first() {
         }
         assert_eq!((first.questions().len(), second.requests().len()), (3, 0), "{said}");
     }
+}
+
+async fn incomplete(warning: &'static str) -> Server {
+    let empty = r#""data":{"resultType":"vector","result":[]}"#;
+    Server::prometheus(move |_| {
+        Reply::new(200, &format!(r#"{{"status":"success",{empty},"warnings":["{warning}"]}}"#))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_next_address_answers_for_one_that_does_not_know_all() {
+    let (first, second) = (incomplete("a store is down").await, good().await);
+    let source = PrometheusSource::new(over(both(&first, &second)).rest(LONG)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(one_of(&source).await.unwrap(), Reading::NoData);
+    }
+    // it is alive, and asked in its place
+    assert_eq!((first.questions().len(), second.questions().len()), (3, 3));
+}
+
+#[tokio::test]
+async fn where_no_address_knows_all_each_says_what_is_missing_and_none_is_dead() {
+    let (first, second) = (incomplete("a store is down").await, incomplete("a shard is slow").await);
+    let two = PrometheusSource::new(over(both(&first, &second)).rest(LONG)).unwrap();
+    let alone = PrometheusSource::new(config(&first).rest(LONG)).unwrap();
+    for _ in 0..3 {
+        let (error, of_one) = (one_of(&two).await.unwrap_err(), one_of(&alone).await.unwrap_err());
+        let said = |error: &BackendError| {
+            ["incomplete: a store is down", "incomplete: a shard is slow"]
+                .map(|said| error.message.contains(said))
+        };
+        assert_eq!((error.kind, said(&error)), (ErrorKind::Transient, [true, true]), "{error}");
+        assert_eq!((of_one.kind, said(&of_one)), (ErrorKind::Transient, [true, false]), "{of_one}");
+    }
+    assert_eq!((first.questions().len(), second.questions().len()), (6, 3));
 }
 
 #[tokio::test]
