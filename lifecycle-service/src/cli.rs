@@ -42,7 +42,7 @@ enum Sub {
     Scale(command::ScaleArgs),
     Status(command::StatusArgs),
     Down(command::DownArgs),
-    Operator(operator::OperatorArgs),
+    Operator(Box<operator::OperatorArgs>),
     Crd(crd::CrdArgs),
     Rbac(rbac::RbacArgs),
     #[command(hide = true)]
@@ -68,7 +68,7 @@ impl Cli {
             Sub::Scale(args) => command::scale(args),
             Sub::Status(args) => command::status(args),
             Sub::Down(args) => command::down(args),
-            Sub::Operator(args) => operator::carry_out(args),
+            Sub::Operator(args) => operator::carry_out(*args),
             Sub::Crd(args) => crd::carry_out(args),
             Sub::Rbac(args) => rbac::carry_out(args),
             Sub::Proxy(args) => run::proxy(args),

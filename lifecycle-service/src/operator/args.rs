@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use lifecycle_core::spec::parse_duration;
 use lifecycle_k8s::names;
-use lifecycle_prom::Metrics;
 
+use super::prometheus::PrometheusArgs;
 use super::trace::LogFormat;
 use crate::rbac::{lease_name, namespace};
 
@@ -20,16 +20,6 @@ pub(crate) struct OperatorArgs {
     /// Address for /health, /ready and /metrics
     #[arg(long, env = "LIFECYCLE_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub(super) listen: SocketAddr,
-    /// Prometheus that judges rollouts, as http://prometheus:9090; without it manifests with checks are refused
-    #[arg(long, env = "LIFECYCLE_PROMETHEUS", value_name = "URL")]
-    pub(super) prometheus: Option<String>,
-    /// Label of the metrics that carries the revision's hash
-    #[arg(long, default_value = "revision", value_name = "LABEL", value_parser = label)]
-    pub(super) revision_label: String,
-    /// Prometheus scrapes the kubelets and kube-state-metrics, with the labels of pods; without it checks of saturation and
-    /// restarts are refused
-    #[arg(long)]
-    pub(super) pod_metrics: bool,
     /// How many AgentDeployments are looked at at once
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) concurrency: u16,
@@ -57,10 +47,8 @@ pub(crate) struct OperatorArgs {
     /// Form of the log
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
-}
-
-fn label(text: &str) -> Result<String, String> {
-    Metrics::default().revision_label(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    #[command(flatten)]
+    pub(super) prometheus: PrometheusArgs,
 }
 
 fn identity(text: &str) -> Result<String, String> {
@@ -116,7 +104,6 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_flag() {
         for (flag, value, says) in [
-            ("--revision-label", "a b", "a b"),
             ("--identity", " ", "must not be empty"),
             ("--lease-duration", "0s", "must be longer than 0"),
             ("--concurrency", "0", "1..=1024"),

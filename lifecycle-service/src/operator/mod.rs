@@ -5,6 +5,7 @@ mod args;
 mod http;
 mod lease;
 mod metrics;
+mod prometheus;
 mod trace;
 mod world;
 
@@ -14,7 +15,6 @@ use anyhow::Context as _;
 use kube::Client;
 use lifecycle_k8s::client::Scope;
 use lifecycle_k8s::controller::{Controller, ControllerOptions};
-use lifecycle_prom::{Metrics as PrometheusMetrics, PodMetrics, PrometheusConfig, PrometheusSource};
 use tokio::sync::watch;
 
 pub(crate) use args::OperatorArgs;
@@ -40,7 +40,7 @@ pub(crate) fn carry_out(args: OperatorArgs) -> anyhow::Result<Exit> {
 async fn operate(args: OperatorArgs) -> anyhow::Result<Exit> {
     let timing =
         Timing::new(args.lease_duration, args.renew_deadline, args.retry_period).map_err(BadInput::new)?;
-    let world = world::World::new(prometheus(&args)?);
+    let world = world::World::new(args.prometheus.source()?);
     let config = kube::Config::infer().await.context("no cluster: set KUBECONFIG, or run in a pod")?;
     let lease_namespace = args.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config)?;
@@ -155,50 +155,5 @@ async fn signal() {
             }
         }
         Err(_) => drop(interrupt.await),
-    }
-}
-
-fn prometheus(args: &OperatorArgs) -> anyhow::Result<Option<PrometheusSource>> {
-    let Some(url) = args.prometheus.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
-    let mut metrics = PrometheusMetrics::default()
-        .revision_label(&args.revision_label)
-        .map_err(|error| BadInput::new(format!("--revision-label: {error}")))?;
-    if args.pod_metrics {
-        metrics = metrics.pods(PodMetrics::default());
-    }
-    let config = PrometheusConfig::new(url)
-        .map_err(|error| BadInput::new(format!("--prometheus: {error}")))?
-        .metrics(metrics)
-        .pods_come_with("--pod-metrics");
-    Ok(Some(PrometheusSource::new(config).map_err(|error| BadInput::new(format!("--prometheus: {error}")))?))
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use lifecycle_core::backend::Signal;
-    use lifecycle_prom::Target;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Operator {
-        #[command(flatten)]
-        args: OperatorArgs,
-    }
-
-    #[test]
-    fn pods_are_measured_with_the_flag_and_without_it_it_is_named() {
-        let health = |flags: &[&str]| {
-            let words = ["it", "--prometheus", "http://127.0.0.1:1"].iter().chain(flags);
-            let args = Operator::try_parse_from(words).unwrap().args;
-            prometheus(&args).unwrap().unwrap().for_target(Target::new("shop", "edge"))
-        };
-        let (with, without) = (health(&["--pod-metrics"]), health(&[]));
-        for signal in [Signal::Saturation, Signal::Restarts] {
-            assert!(with.measures(&signal) && !without.measures(&signal), "{signal}");
-            let lack = without.lack(&signal).unwrap();
-            assert!(lack.contains("only with --pod-metrics"), "{lack}");
-        }
     }
 }
