@@ -17,7 +17,8 @@ const READY_FOR: &str = "ready for ";
 impl Crew {
     /// Waits until people are shown exactly this, a line each:
     ///
-    /// - every field of the status that is not 0 or empty, as `path: value`, conditions as `Type: status Reason message`;
+    /// - every field of the status that is not 0 or empty, as `path: value`, conditions as `Type: status Reason message`,
+    ///   checks as `check: verdict message`;
     /// - every Event as `Type Reason: note`, with ` (xN)` after one that was told more than once, the oldest first.
     ///
     /// What cannot be known before is checked by itself: times, generations, the name of a revision, the record of
@@ -68,6 +69,7 @@ pub(crate) fn healthy(version: &str, replicas: u32, steps: u32) -> String {
 
 /// The status once 1.4.0 serves again with four replicas, after a rollout of so many steps was given up.
 pub(crate) fn rolled_back(steps: u32, (reason, why): (&str, &str)) -> String {
+    let check = if reason == "CheckFailed" { format!("check: Fail {why} in ...") } else { String::new() };
     format!(
         "Ready: False RolledBack {why}
         Accepted: True Accepted the spec is followed
@@ -75,6 +77,7 @@ pub(crate) fn rolled_back(steps: u32, (reason, why): (&str, &str)) -> String {
         Progressing: False Ended {why}
         Degraded: True RolledBack {why}
         Paused: False NotPaused
+        {check}
         currentReplicas: 4
         lastDecision.message: 1.4.0 serves all traffic again: {why}
         lastDecision.name: WentBack
@@ -98,6 +101,10 @@ impl Stage {
         let conditions =
             conditions.as_array().unwrap().iter().map(|c| condition(agent, c.as_object().unwrap()));
         let mut lines: Vec<String> = conditions.collect();
+        let checks = status.remove("checks").unwrap_or_default();
+        lines.extend(
+            checks.as_array().into_iter().flatten().map(|said| check(agent, said.as_object().unwrap())),
+        );
         assert_eq!(status.remove("observedGeneration"), agent.object.metadata.generation.map(|n| json!(n)));
         assert_eq!(status.remove("selector"), Some(json!("enis.andaon.com/agent=edge-agent")));
         flatten("", &Value::Object(status), &mut lines);
@@ -131,6 +138,15 @@ fn condition(agent: &Agent, condition: &Map<String, Value>) -> String {
     format!("{}: {} {} {}", text("type"), text("status"), text("reason"), text("message"))
         .trim_end()
         .to_owned()
+}
+
+/// What a check said last.
+fn check(agent: &Agent, said: &Map<String, Value>) -> String {
+    for time in ["at", "countedFrom", "since"] {
+        lived(agent, &said[time]);
+    }
+    let text = |key: &str| said[key].as_str().unwrap();
+    format!("check: {} {}", text("verdict"), text("message"))
 }
 
 /// One Event, and how often it was told.
